@@ -1,0 +1,133 @@
+"""Frozen values that the other modules exchange: what is asked, what is answered.
+
+Units stand in field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import TypeAlias
+
+from snakemake_executor_plugin_frceapi.errors import ServiceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What one job asks of the scheduler, in the plugin's own units.
+
+    Attributes:
+        partition: partition name.
+        ntasks: number of tasks, as ``sbatch --ntasks``.
+        ntasks_per_core: 1 or 2, as ``sbatch --ntasks-per-core``.
+        ntasks_per_node: as ``sbatch --ntasks-per-node``.
+        cpus_per_task: as ``sbatch --cpus-per-task``.
+        mem_mb_per_cpu: memory per CPU in MB; never together with `mem_mb_per_node`.
+        mem_mb_per_node: memory per node in MB.
+        dependency: a Slurm dependency expression.
+        time_limit_minutes: time limit in minutes.
+    """
+
+    partition: str
+    ntasks: int | None = None
+    ntasks_per_core: int | None = None
+    ntasks_per_node: int | None = None
+    cpus_per_task: int | None = None
+    mem_mb_per_cpu: int | None = None
+    mem_mb_per_node: int | None = None
+    dependency: str | None = None
+    time_limit_minutes: int | None = None
+
+
+@unique
+class JobState(Enum):
+    """A job's state as Slurm spells it; sacct(1), "JOB STATE CODES"."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    REQUEUED = "REQUEUED"
+    RESIZING = "RESIZING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    DEADLINE = "DEADLINE"
+    REVOKED = "REVOKED"
+    SPECIAL_EXIT = "SPECIAL_EXIT"
+    NODE_FAIL = "NODE_FAIL"
+    PREEMPTED = "PREEMPTED"
+    BOOT_FAIL = "BOOT_FAIL"
+    UNKNOWN = "UNKNOWN"
+    """Any word that is not in this list: it means nothing, the job counts as active."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """One row of the listing.
+
+    Attributes:
+        external_jobid: the job's number at Slurm, in digits.
+        state: the state as this package understands it.
+        state_word: the state as the service wrote it.
+        name: job name.
+        user: user name.
+        partition: partition name.
+        start: start time as the service wrote it (it carries no zone: shown, never computed with).
+        end: end time, likewise; the time limit of a running job.
+    """
+
+    external_jobid: str
+    state: JobState
+    state_word: str
+    name: str = ""
+    user: str = ""
+    partition: str = ""
+    start: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A valid answer of ``query_status``: the user's jobs of the previous 24 hours by external jobid."""
+
+    jobs: Mapping[str, JobStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The service took the job."""
+
+    external_jobid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The service said no, for good.
+
+    Attributes:
+        code: the service's own word, such as ``bad_partition``.
+        message: one line with the reason and the remedy.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows whether the service took the job; it must not be sent again blindly."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The job surely did not reach the service; `fault` says why and whether to try again."""
+
+    fault: ServiceError
+
+
+SubmitOutcome: TypeAlias = Accepted | Refused | Unknown | NotSent
