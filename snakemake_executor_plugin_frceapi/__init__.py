@@ -1,0 +1,1 @@
+"""Run Snakemake workflows on the FRCE Slurm cluster through its REST API."""
