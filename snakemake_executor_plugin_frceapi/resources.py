@@ -1,0 +1,285 @@
+"""From a job's Snakemake resources and threads to a `JobRequest`.
+
+The resources have the names and meanings that users of ``--executor slurm`` know. What the API cannot say is refused
+by name when it would change the job, and noted when it only accounts for it; every other resource belongs to Snakemake
+or to the workflow and means nothing here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from snakemake_executor_plugin_frceapi.dependency import check_expression
+from snakemake_executor_plugin_frceapi.errors import JobError
+from snakemake_executor_plugin_frceapi.job import JobRequest
+
+REFUSED = (
+    "gpu",
+    "gpus",
+    "gpu_model",
+    "gres",
+    "cpus_per_gpu",
+    "tasks_per_gpu",
+    "constraint",
+    "cluster",
+    "clusters",
+    "slurm_cluster",
+    "reservation",
+    "slurm_reservation",
+    "slurm_extra",
+)
+"""Resources that would change where or how the job runs, and for which the API has no key."""
+
+NOTED = ("slurm_account", "qos")
+"""Resources that only account for the job, and for which the API has no key."""
+
+_PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
+_WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0+)?\s*", re.ASCII)
+_LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDefaults:
+    """What is asked for a job whose rule does not say.
+
+    Attributes:
+        partition: partition name, or None: then each rule must name one.
+        mem_mb_per_cpu: memory per CPU in MB.
+        runtime_minutes: time limit in minutes, or None: then the partition's own applies.
+    """
+
+    partition: str | None
+    mem_mb_per_cpu: int
+    runtime_minutes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the user should be told once for each `key`, not once a job.
+
+    Attributes:
+        key: what the notice is about, such as ``slurm_account`` or ``default-memory``.
+        rule: name of the rule or group that gave rise to it.
+        text: one line with the rule, the resource and the remedy.
+    """
+
+    key: str
+    rule: str
+    text: str
+
+
+def build_request(
+    rule: str, resources: Mapping[str, object], threads: int, defaults: RequestDefaults
+) -> tuple[JobRequest, tuple[Notice, ...]]:
+    """Translate one job's resources.
+
+    Tasks, CPUs per task and memory are always asked for, as the cluster's own defaults are none that one wants; the
+    time limit whenever it is known. Memory is per CPU (``mem_mb_per_cpu``) or per node (``mem_mb``), never both: per
+    CPU wins, because ``--default-resources`` adds ``mem_mb`` to every rule that does not set it.
+
+    Args:
+        rule: name of the rule or group, for messages.
+        resources: the job's resources by name. Values that are whole numbers may also come as float or text.
+        threads: the job's threads; a job of fewer than one still gets one CPU.
+        defaults: what to ask for where the rule says nothing.
+
+    Returns:
+        The request, and what the user should be told about it.
+
+    Raises:
+        JobError: a value cannot be right, two contradict each other, or the API cannot express one.
+    """
+    asked = _Asked(rule, resources)
+    asked.refuse_inexpressible()
+    ntasks, ntasks_per_node = _tasks(asked)
+    per_cpu, per_node = _memory(asked)
+    runtime = asked.number("runtime") or defaults.runtime_minutes
+    request = JobRequest(
+        partition=_partition(asked, defaults.partition),
+        ntasks=ntasks,
+        ntasks_per_core=_tasks_per_core(asked),
+        ntasks_per_node=ntasks_per_node,
+        cpus_per_task=_cpus_per_task(asked, threads),
+        mem_mb_per_cpu=per_cpu if per_cpu or per_node else defaults.mem_mb_per_cpu,
+        mem_mb_per_node=per_node,
+        dependency=_dependency(asked),
+        time_limit_minutes=runtime,
+    )
+    return request, tuple(_notices(asked, defaults, memory=per_cpu or per_node, runtime=runtime))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One job's resources, with errors that name the rule."""
+
+    rule: str
+    resources: Mapping[str, object]
+
+    def error(self, problem: str, remedy: str) -> JobError:
+        return JobError(f"rule {self.rule}: {problem}; {remedy}")
+
+    def first(self, *names: str) -> tuple[str, object]:
+        """The first of `names` that has a value, and that value; the last name and None if there is none."""
+        for name in names:
+            value = self.resources.get(name)
+            if value is not None and value != "":
+                return name, value
+        return names[-1], None
+
+    def number(self, *names: str) -> int | None:
+        """The first of `names` that has a value, as a number of at least 1; None if there is none."""
+        name, value = self.first(*names)
+        return None if value is None else self.check_number(name, value)
+
+    def check_number(self, name: str, value: object) -> int:
+        number = _whole_number(value)
+        if number is None or not 1 <= number <= _LARGEST:
+            raise self.error(
+                f"{name}={value!r} is not a whole number from 1 to {_LARGEST}",
+                f"change it in the rule or with --set-resources {self.rule}:{name}=NUMBER",
+            )
+        return number
+
+    def refuse_inexpressible(self) -> None:
+        for name in REFUSED:
+            value = self.resources.get(name)
+            if _asks_for_something(value):
+                raise self.error(
+                    f"the API cannot express {name}={value!r}",
+                    f"take it out of the rule or switch it off with --set-resources {self.rule}:{name}=0",
+                )
+
+
+def _whole_number(value: object) -> int | None:
+    """The whole number that `value` stands for, or None; True and False are no numbers."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    match = _WHOLE_NUMBER.fullmatch(value) if isinstance(value, str) else None
+    return int(match[1]) if match else None
+
+
+def _asks_for_something(value: object) -> bool:
+    """Whether a resource is really asked for: None, False, numbers below 1 and empty text are not."""
+    if value is None or isinstance(value, bool):
+        return value is True
+    number = _whole_number(value)
+    return number > 0 if number is not None else str(value).strip() != ""
+
+
+def _partition(asked: _Asked, default: str | None) -> str:
+    name, value = asked.first("frceapi_partition", "slurm_partition")
+    if value is None:
+        name, value = "--frceapi-partition", default
+    if not value and value != 0:
+        raise asked.error(
+            "no partition is given",
+            f"set --frceapi-partition for all rules, or --set-resources {asked.rule}:slurm_partition=NAME",
+        )
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _PARTITION.fullmatch(str(value)):
+        raise asked.error(
+            f"{name}={value!r} is not a partition name", "give one name of letters, digits, '_', '.' and '-'"
+        )
+    return str(value)
+
+
+def _tasks(asked: _Asked) -> tuple[int, int | None]:
+    """Number of tasks, and tasks per node or None.
+
+    The API has no key for a number of nodes, so N nodes are T tasks with T/N on each. A single task needs no more
+    than that. sbatch(1) reads tasks per node as a maximum when the number of tasks is given as well.
+    """
+    tasks, per_node, nodes = asked.number("tasks"), asked.number("tasks_per_node"), asked.number("nodes")
+    if tasks is None and per_node is None:
+        _check_one_task(asked, nodes)
+        return 1, None
+    if tasks is None:
+        tasks = asked.check_number("tasks", (nodes or 1) * (per_node or 1))
+    if nodes is not None:
+        per_node = _share_of_node(asked, tasks, per_node, nodes)
+    if per_node is not None and per_node > tasks:
+        raise asked.error(f"tasks_per_node={per_node} is more than tasks={tasks}", "lower it or raise tasks")
+    return tasks, per_node
+
+
+def _share_of_node(asked: _Asked, tasks: int, per_node: int | None, nodes: int) -> int:
+    """Tasks per node, so that `tasks` fill exactly `nodes`."""
+    share = per_node or max(1, tasks // nodes)
+    if share * nodes != tasks:
+        given = f"nodes={nodes} and tasks={tasks}" + (f" and tasks_per_node={per_node}" if per_node else "")
+        raise asked.error(
+            f"{given} do not fit together",
+            "the API knows no nodes, so tasks must be nodes times a whole number of tasks per node",
+        )
+    return share
+
+
+def _check_one_task(asked: _Asked, nodes: int | None) -> None:
+    """Raise `JobError` if a job that names no tasks cannot be a single one."""
+    if asked.resources.get("mpi"):
+        raise asked.error("an MPI job needs a number of tasks", "set tasks or tasks_per_node in the rule")
+    if nodes is not None and nodes > 1:
+        raise asked.error(
+            f"nodes={nodes} without tasks cannot be expressed",
+            "set tasks or tasks_per_node as well, or leave nodes out",
+        )
+
+
+def _tasks_per_core(asked: _Asked) -> int | None:
+    """1, 2 or None; the API's documentation page allows no other number."""
+    number = asked.number("ntasks_per_core", "tasks_per_core")
+    if number is not None and number > 2:
+        raise asked.error(f"ntasks_per_core={number} cannot be expressed", "the API allows 1 and 2")
+    return number
+
+
+def _cpus_per_task(asked: _Asked, threads: int) -> int:
+    """``cpus_per_task`` if set, else the threads.
+
+    The slurm plugin leaves the option out for a negative ``cpus_per_task``, which gives each task one CPU; that one CPU
+    is asked for here, because ``SLURM_CPUS_PER_TASK`` is unset in a job that did not ask.
+    """
+    name, value = asked.first("cpus_per_task")
+    if value is None:
+        return asked.check_number("threads", max(1, threads))
+    number = _whole_number(value)
+    return 1 if number is not None and number < 0 else asked.check_number(name, value)
+
+
+def _memory(asked: _Asked) -> tuple[int | None, int | None]:
+    """Memory per CPU and memory per node in MB; at least one of them is None."""
+    per_cpu = asked.number("mem_mb_per_cpu")
+    return (per_cpu, None) if per_cpu else (None, asked.number("mem_mb"))
+
+
+def _dependency(asked: _Asked) -> str | None:
+    _, value = asked.first("frceapi_dependency", "dependency")
+    if not _asks_for_something(value):
+        return None
+    try:
+        return check_expression(str(value))
+    except JobError as error:
+        raise JobError(f"rule {asked.rule}: {error}") from None
+
+
+def _notices(asked: _Asked, defaults: RequestDefaults, memory: int | None, runtime: int | None) -> Iterator[Notice]:
+    """Notices about what was left out or filled in."""
+    rule = asked.rule
+    for name in NOTED:
+        if _asks_for_something(value := asked.resources.get(name)):
+            text = (
+                f"rule {rule}: {name}={value!r} is ignored, the API cannot express it; take it out to end this notice"
+            )
+            yield Notice(name, rule, text)
+    if memory is None:
+        sent = f"{defaults.mem_mb_per_cpu} MB per CPU"
+        remedy = "set mem_mb or mem_mb_per_cpu in the rule, or --frceapi-default-mem-mb-per-cpu"
+        yield Notice("default-memory", rule, f"rule {rule} asks for no memory and gets {sent}; {remedy}")
+    if runtime is None:
+        remedy = "set runtime in the rule, or --frceapi-default-runtime"
+        yield Notice("default-runtime", rule, f"rule {rule} has no time limit but the partition's own; {remedy}")
