@@ -1,0 +1,270 @@
+"""Tests of the way from Snakemake resources to a job request."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snakemake_executor_plugin_frceapi.errors import JobError
+from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request
+
+DEFAULTS = RequestDefaults(partition="norm", mem_mb_per_cpu=4000, runtime_minutes=600)
+
+
+def request(**changes: Any) -> JobRequest:
+    """The request of a job that asks for 2 threads and nothing else, with changes."""
+    usual: dict[str, Any] = {
+        "partition": "norm",
+        "ntasks": 1,
+        "cpus_per_task": 2,
+        "mem_mb_per_cpu": 4000,
+        "time_limit_minutes": 600,
+    }
+    return JobRequest(**(usual | changes))
+
+
+def per_node(mem_mb: int, **changes: Any) -> JobRequest:
+    """The usual request with memory per node."""
+    return request(mem_mb_per_cpu=None, mem_mb_per_node=mem_mb, **changes)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        pytest.param({}, request(), id="nothing"),
+        pytest.param({"slurm_partition": "short"}, request(partition="short"), id="slurm_partition"),
+        pytest.param(
+            {"slurm_partition": "short", "frceapi_partition": "largemem"},
+            request(partition="largemem"),
+            id="frceapi_partition-wins",
+        ),
+        pytest.param({"slurm_partition": 7}, request(partition="7"), id="integer-partition"),
+        pytest.param({"slurm_partition": "", "frceapi_partition": None}, request(), id="empty-partition"),
+        pytest.param({"mem_mb": 8000}, per_node(8000), id="mem_mb"),
+        pytest.param({"mem_mb_per_cpu": 1500}, request(mem_mb_per_cpu=1500), id="mem_mb_per_cpu"),
+        pytest.param({"mem_mb": 8000, "mem_mb_per_cpu": 1500}, request(mem_mb_per_cpu=1500), id="per-cpu-wins"),
+        pytest.param({"mem_mb": "<TBD>", "mem_mb_per_cpu": 1500}, request(mem_mb_per_cpu=1500), id="unused-mem_mb"),
+        pytest.param({"mem_mb": "8000"}, per_node(8000), id="number-as-text"),
+        pytest.param({"mem_mb": " 8000.0 "}, per_node(8000), id="whole-fraction-as-text"),
+        pytest.param({"mem_mb": 8e3}, per_node(8000), id="number-as-float"),
+        pytest.param({"runtime": 120}, request(time_limit_minutes=120), id="runtime"),
+        pytest.param({"cpus_per_task": 6}, request(cpus_per_task=6), id="cpus_per_task"),
+        pytest.param({"cpus_per_task": -1}, request(cpus_per_task=1), id="cpus_per_task-left-out"),
+        pytest.param({"tasks": 8}, request(ntasks=8), id="tasks"),
+        pytest.param({"tasks": 8, "mpi": "mpiexec"}, request(ntasks=8), id="mpi"),
+        pytest.param({"tasks_per_node": 4}, request(ntasks=4, ntasks_per_node=4), id="tasks_per_node"),
+        pytest.param(
+            {"tasks": 8, "tasks_per_node": 4}, request(ntasks=8, ntasks_per_node=4), id="tasks-and-tasks_per_node"
+        ),
+        pytest.param({"nodes": 1}, request(), id="one-node"),
+        pytest.param({"nodes": 1, "tasks": 4}, request(ntasks=4, ntasks_per_node=4), id="tasks-on-one-node"),
+        pytest.param({"nodes": 2, "tasks": 8}, request(ntasks=8, ntasks_per_node=4), id="tasks-on-nodes"),
+        pytest.param(
+            {"nodes": 3, "tasks_per_node": 4}, request(ntasks=12, ntasks_per_node=4), id="tasks_per_node-on-nodes"
+        ),
+        pytest.param(
+            {"nodes": 3, "tasks": 12, "tasks_per_node": 4}, request(ntasks=12, ntasks_per_node=4), id="all-three"
+        ),
+        pytest.param({"ntasks_per_core": 1}, request(ntasks_per_core=1), id="ntasks_per_core"),
+        pytest.param({"tasks_per_core": 2}, request(ntasks_per_core=2), id="tasks_per_core"),
+        pytest.param({"dependency": "afterok:1:2"}, request(dependency="afterok:1:2"), id="dependency"),
+        pytest.param(
+            {"dependency": "afterok:1", "frceapi_dependency": "afterany:2"},
+            request(dependency="afterany:2"),
+            id="frceapi_dependency-wins",
+        ),
+        pytest.param({"dependency": ""}, request(), id="empty-dependency"),
+        pytest.param(
+            {"_cores": 2, "_nodes": 1, "tmpdir": "<TBD>", "disk_mb": 5, "mem": "8 GB", "mem_mib": 7630, "licence": "x"},
+            request(),
+            id="not-ours",
+        ),
+    ],
+)
+def test_translates_the_whole_request(resources: dict[str, object], expected: JobRequest) -> None:
+    """Each resource arrives in its field, and nothing else changes."""
+    assert build_request("align", resources, 2, DEFAULTS)[0] == expected
+
+
+@pytest.mark.parametrize(("threads", "cpus"), [(0, 1), (1, 1), (16, 16)])
+def test_asks_for_one_cpu_a_thread(threads: int, cpus: int) -> None:
+    """Threads become CPUs per task, of which there is at least one."""
+    assert build_request("align", {}, threads, DEFAULTS)[0] == request(cpus_per_task=cpus)
+
+
+COUNTS = ["mem_mb", "mem_mb_per_cpu", "runtime", "cpus_per_task", "tasks", "tasks_per_node", "nodes", "ntasks_per_core"]
+NO_COUNTS = [
+    0,
+    1.5,
+    True,
+    False,
+    "0",
+    "-7",
+    "<TBD>",
+    "8G",
+    "1-00:00:00",
+    "1e3",
+    "\u0664",
+    " ",
+    float("inf"),
+    float("nan"),
+    2**31,
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(key, value) for key in COUNTS for value in [*NO_COUNTS, -7] if key != "cpus_per_task" or value not in (-7, "-7")],
+)
+def test_refuses_what_is_no_number_of_at_least_one(key: str, value: object) -> None:
+    """A message names rule, resource, value and the option that changes it, in one line."""
+    with pytest.raises(JobError) as caught:
+        build_request("align", {key: value}, 2, DEFAULTS)
+
+    message = str(caught.value)
+    assert message.startswith(f"rule align: {key}={value!r} ")
+    assert f"--set-resources align:{key}=" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"slurm_partition": "-p"}, ["slurm_partition='-p'", "letters"]),
+        ({"slurm_partition": "a b"}, ["slurm_partition='a b'"]),
+        ({"slurm_partition": "norm,short"}, ["slurm_partition='norm,short'"]),
+        ({"slurm_partition": "norm\n"}, [r"slurm_partition='norm\n'"]),
+        ({"frceapi_partition": "<TBD>"}, ["frceapi_partition='<TBD>'"]),
+        ({"frceapi_partition": True}, ["frceapi_partition=True"]),
+        ({"frceapi_partition": "x" * 65}, ["frceapi_partition='xxx"]),
+        ({"ntasks_per_core": 3}, ["ntasks_per_core=3", "1 and 2"]),
+        ({"tasks_per_core": 0}, ["tasks_per_core=0"]),
+        ({"nodes": 2}, ["nodes=2", "tasks_per_node"]),
+        ({"nodes": 2, "tasks": 7}, ["nodes=2", "tasks=7"]),
+        ({"nodes": 4, "tasks": 3}, ["nodes=4", "tasks=3"]),
+        ({"nodes": 2, "tasks": 8, "tasks_per_node": 2}, ["nodes=2", "tasks=8", "tasks_per_node=2"]),
+        ({"tasks": 2, "tasks_per_node": 4}, ["tasks_per_node=4", "tasks=2"]),
+        ({"nodes": 2**30, "tasks_per_node": 2**30}, [f"tasks={2**60}"]),
+        ({"mpi": "mpiexec"}, ["MPI", "tasks_per_node"]),
+        ({"dependency": "singleton"}, ["singleton", "same name"]),
+        ({"dependency": 123}, ["dependency '123'", "afterok"]),
+        ({"slurm_extra": "--nice=5"}, ["slurm_extra='--nice=5'", "--set-resources align:slurm_extra=0"]),
+        ({"constraint": "<TBD>"}, ["constraint='<TBD>'"]),
+    ],
+)
+def test_refuses_what_cannot_be_sent(resources: dict[str, object], words: list[str]) -> None:
+    """Contradictions, unsafe text and what the API cannot say are errors that name the rule."""
+    with pytest.raises(JobError) as caught:
+        build_request("align", resources, 2, DEFAULTS)
+
+    assert str(caught.value).startswith("rule align: ")
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_refuses_a_job_without_partition() -> None:
+    """The message says how to name one for all rules and for this one."""
+    with pytest.raises(JobError, match=r"rule align: no partition.*--frceapi-partition.*align:slurm_partition=NAME"):
+        build_request("align", {}, 2, RequestDefaults(None, 4000, None))
+
+
+def test_refuses_a_default_partition_by_the_name_of_its_setting() -> None:
+    """A bad default is blamed on the setting, not on the rule's resources."""
+    with pytest.raises(JobError, match="--frceapi-partition='no rm'"):
+        build_request("align", {}, 2, RequestDefaults("no rm", 4000, None))
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_refuses_each_inexpressible_resource(key: str) -> None:
+    """A number that is asked for is refused by name, and the remedy in the message is accepted."""
+    with pytest.raises(JobError, match=rf"rule align: the API cannot express {key}=2.*--set-resources align:{key}=0"):
+        build_request("align", {key: 2}, 2, DEFAULTS)
+
+    assert build_request("align", {key: 0}, 2, DEFAULTS)[0] == request()
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, "", " ", "0", False, 0.0])
+@pytest.mark.parametrize("key", ["gpu", "gres", "tasks_per_gpu", "qos"])
+def test_ignores_resources_that_ask_for_nothing(key: str, value: object) -> None:
+    """Nothing asked is nothing refused and nothing noted."""
+    resources: dict[str, object] = {"mem_mb": 8000, key: value}
+
+    assert build_request("align", resources, 2, DEFAULTS) == (per_node(8000), ())
+
+
+@pytest.mark.parametrize("key", NOTED)
+def test_notes_what_only_accounts(key: str) -> None:
+    """An account is left out with a notice under the resource's own name."""
+    built, notices = build_request("align", {"mem_mb": 8000, key: "lab"}, 2, DEFAULTS)
+
+    assert built == per_node(8000)
+    assert [(notice.key, notice.rule) for notice in notices] == [(key, "align")]
+    assert f"{key}='lab'" in notices[0].text
+
+
+def test_notes_the_default_memory() -> None:
+    """A rule without memory gets the default, and the notice says how much and how to change it."""
+    _, (notice,) = build_request("align", {}, 2, DEFAULTS)
+
+    assert notice.key == "default-memory"
+    assert all(words in notice.text for words in ["align", "4000 MB per CPU", "--frceapi-default-mem-mb-per-cpu"])
+
+
+def test_notes_a_missing_time_limit_only_where_none_is_known() -> None:
+    """Without runtime and without default no time limit is sent, with a notice."""
+    unknown = RequestDefaults("norm", 4000, None)
+    resources: dict[str, object] = {"mem_mb": 8000}
+
+    built, (notice,) = build_request("align", resources, 2, unknown)
+
+    assert built == per_node(8000, time_limit_minutes=None)
+    assert (notice.key, "--frceapi-default-runtime" in notice.text) == ("default-runtime", True)
+    assert build_request("align", resources | {"runtime": 5}, 2, unknown) == (per_node(8000, time_limit_minutes=5), ())
+
+
+counts = st.sampled_from([*[None, 1, 2, 4.0, "4", 12] * 5, 0, -1, 2.5, 2**40, "<TBD>", "a\nb", True])
+anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+partitions = st.sampled_from([*["norm"] * 9, "short", "", 7, "-n", "a b", "x\n", "<TBD>", None])
+dependencies = st.sampled_from([*["afterok:1"] * 9, "afterok:1?after:2+1", "", "singleton", "afterok:1\n", 12, None])
+combinations = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys([*COUNTS, "tasks_per_core"], counts)
+    | dict.fromkeys(["frceapi_partition", "slurm_partition"], partitions)
+    | dict.fromkeys(["frceapi_dependency", "dependency"], dependencies)
+    | dict.fromkeys(["mpi", "disk_mb", "tmpdir", "slurm_account", "qos"], anything),
+)
+sparse = st.dictionaries(
+    st.sampled_from([*COUNTS, *REFUSED, *NOTED, "slurm_partition", "dependency"]), anything, max_size=3
+)
+default_values = st.builds(
+    RequestDefaults, st.none() | st.just("norm"), st.integers(1, 10**6), st.none() | st.integers(1, 10**5)
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(combinations | sparse, st.integers(-1, 64), default_values)
+def test_builds_a_valid_request_or_one_clear_error(
+    resources: dict[str, object], threads: int, defaults: RequestDefaults
+) -> None:
+    """No combination sends a zero, both memory fields or unsafe text, or fails with more than one line."""
+    error = None
+    try:
+        built, notices = build_request("align", resources, threads, defaults)
+    except JobError as caught:
+        error = str(caught)
+
+    if error is not None:
+        assert error.startswith("rule align: ")
+        assert error.isprintable()
+        return
+    fields = asdict(built)
+    assert min(value for value in fields.values() if isinstance(value, int)) >= 1
+    assert all(text.isprintable() and not text.startswith("-") for text in fields.values() if isinstance(text, str))
+    assert (built.mem_mb_per_cpu is None) != (built.mem_mb_per_node is None)
+    assert built.cpus_per_task is not None
+    assert len({notice.key for notice in notices}) == len(notices)
+    assert all(notice.text.isprintable() for notice in notices)
