@@ -1,0 +1,122 @@
+"""A limit on the whole duration of an exchange, and the connections that obey it.
+
+The timeouts of requests apply to each single read, so that a server which sends a byte now and then is never cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_CURRENT: ContextVar[Deadline] = ContextVar("deadline")
+"""urllib3 makes connections out of sight of the caller, but in the caller's thread."""
+
+
+class Deadline:
+    """Ends what runs under ``with`` after a number of seconds, by shutting its sockets down.
+
+    Attributes:
+        expired: whether the time ran out.
+        may_have_sent: whether a byte of a request may have left this machine.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.expired = False
+        self.may_have_sent = False
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._token = _CURRENT.set(self)
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _CURRENT.reset(self._token)
+        self._timer.cancel()
+        with self._lock:
+            while self._sockets:
+                self._sockets.pop().close()
+
+    def watch(self, fileno: int) -> None:
+        """Shuts this socket down when the time runs out, at once when it already has."""
+        # A handle of our own: TLS replaces the Python object, and a closed number may be another file a moment later.
+        handle = socket.socket(fileno=socket.dup(fileno))
+        with self._lock:
+            self._sockets.append(handle)
+            if self.expired:
+                _shut(handle)
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            for handle in self._sockets:
+                _shut(handle)
+
+
+def _shut(handle: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
+
+
+class _WatchedHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _CURRENT.get().watch(sock.fileno())
+        return sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        deadline = _CURRENT.get()
+        deadline.watch(self.sock.fileno())
+        deadline.may_have_sent = True
+        super().request(*args, **kwargs)
+
+
+class _WatchedHTTPSConnection(_WatchedHTTPConnection, HTTPSConnection):
+    pass
+
+
+class _WatchedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _WatchedHTTPConnection
+
+
+class _WatchedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedHTTPSConnection
+
+
+_POOLS = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}
+
+
+class WatchedAdapter(HTTPAdapter):
+    """One kept-alive connection that obeys the current `Deadline`, and sends nothing twice.
+
+    It is used without a session: no redirects, cookies, netrc or settings from the environment.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Makes the pool with our connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager: PoolManager
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
+        """Makes the pool behind a proxy with our connections."""
+        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,0 +1,162 @@
+"""One request and its answer over a connection, and the words for everything that can go wrong with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from snakemake_executor_plugin_frceapi.client.deadline import Deadline, WatchedAdapter
+from snakemake_executor_plugin_frceapi.client.endpoint import public_url
+from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
+
+_CHUNK_BYTES = 64 * 1024
+
+
+class LostExchange(Exception):
+    """The exchange broke after the request may have reached the service; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a request travels.
+
+    Attributes:
+        connect_timeout_seconds: for each address of the host.
+        verify: trusted certificates, as requests takes them.
+        proxies: proxy by scheme, as requests takes them.
+    """
+
+    connect_timeout_seconds: float
+    verify: str | bool
+    proxies: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back.
+
+    Attributes:
+        status_code: status code.
+        content_type: ``Content-Type``.
+        body: body as sent, never decompressed.
+        location: host of ``Location``.
+        retry_after: ``Retry-After`` as sent.
+    """
+
+    status_code: int
+    content_type: str
+    body: bytes
+    location: str
+    retry_after: str
+
+
+def exchange(
+    adapter: WatchedAdapter, request: requests.PreparedRequest, route: Route, deadline: Deadline, max_bytes: int
+) -> Reply:
+    """Sends a request once and reads the whole answer.
+
+    Raises:
+        ServiceError: nothing was sent.
+        LostExchange: the request may have been executed, and there is no whole answer.
+    """
+    deadline.may_have_sent = False
+    try:
+        response = adapter.send(
+            request,
+            stream=True,
+            timeout=(route.connect_timeout_seconds, deadline.seconds),
+            verify=route.verify,
+            proxies=route.proxies,
+        )
+        try:
+            body = _body(response, max_bytes)
+        finally:
+            response.close()
+    # ValueError: parsers of the standard library raise it for some answers that are not HTTP.
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+        raise _translated(err, public_url(request.url or ""), deadline) from None
+    if deadline.expired:
+        raise LostExchange(f"{public_url(request.url or '')} did not finish its answer in {deadline.seconds:g} s")
+    return _reply(response, body)
+
+
+def _body(response: requests.Response, max_bytes: int) -> bytes:
+    body = bytearray()
+    while chunk := response.raw.read(_CHUNK_BYTES, decode_content=False):
+        body += chunk
+        if len(body) > max_bytes:
+            raise _TooLargeError(max_bytes)
+    return bytes(body)
+
+
+class _TooLargeError(ValueError):
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"its answer has more than {max_bytes:,} bytes")
+
+
+def _reply(response: requests.Response, body: bytes) -> Reply:
+    headers = response.headers
+    try:
+        location = urlsplit(headers.get("Location", "")).hostname or ""
+    except ValueError:
+        location = ""
+    return Reply(response.status_code, headers.get("Content-Type", ""), body, location, headers.get("Retry-After", ""))
+
+
+def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | LostExchange:
+    """Returns our own exception for a foreign one, whose text may hold the whole URL and is never shown."""
+    what = f"it did not answer in {deadline.seconds:g} s" if deadline.expired else _cause_text(err)
+    if deadline.may_have_sent:
+        return LostExchange(f"{url}: {what}")
+    return _unsent(err, f"cannot reach {url}: {what}")
+
+
+def _unsent(err: Exception, message: str) -> ServiceError:
+    root = _root(err)
+    if isinstance(root, ssl.SSLCertVerificationError) or "CERTIFICATE" in (getattr(root, "reason", None) or ""):
+        return ConfigurationFault(
+            f"{message}; if the site has a certificate authority of its own, name its PEM file with --frceapi-ca-bundle"
+        )
+    if isinstance(root, ssl.SSLError) and not isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return ConfigurationFault(f"{message}; check --frceapi-url, and --frceapi-ca-bundle if it is set")
+    if isinstance(root, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError)):
+        return ConfigurationFault(f"{message}; check --frceapi-url and HTTPS_PROXY")
+    if isinstance(root, socket.gaierror):
+        return TransientFault(f"{message}; check the network and --frceapi-url; trying again later")
+    return TransientFault(f"{message}; trying again later")
+
+
+def _chain(err: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = err
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _root(err: BaseException) -> BaseException:
+    return list(_chain(err))[-1]
+
+
+def _cause_text(err: Exception) -> str:
+    """Returns what happened in words of ours or of the operating system."""
+    root = _root(err)
+    if isinstance(root, _TooLargeError):
+        return str(root)
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({root.verify_message})"
+    if isinstance(root, ssl.SSLError):
+        return f"TLS failed ({root.reason or type(root).__name__})"
+    if isinstance(root, socket.gaierror):
+        return f"the host name is not known ({root.strerror})"
+    if isinstance(root, TimeoutError):
+        return "it did not answer in time"
+    if isinstance(root, OSError) and root.errno:
+        return os.strerror(root.errno)
+    return f"the connection broke ({type(root).__name__})"
