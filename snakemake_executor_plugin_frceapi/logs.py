@@ -23,7 +23,12 @@ _SECONDS_PER_DAY = 86_400
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?")
 
 
-def log_directory(root: Path, name: str, wildcards: Mapping[str, str], *, is_group: bool = False) -> Path:
+def log_directory(
+    root: Path,
+    name: str,
+    is_group: bool,  # noqa: FBT001  a property of the job, handed on like its name
+    wildcards: Mapping[str, str],
+) -> Path:
     """The directory of the logs of one job.
 
     Two jobs of one rule never share a directory unless their wildcards are equal. Each component has at most 100 ASCII
@@ -33,8 +38,8 @@ def log_directory(root: Path, name: str, wildcards: Mapping[str, str], *, is_gro
     Args:
         root: directory of all logs.
         name: name of the rule or group.
-        wildcards: values of the job's wildcards by name, in the rule's order; a group has none.
         is_group: whether it is a group.
+        wildcards: values of the job's wildcards by name, in the rule's order; a group has none.
     """
     directory = root / _component(("group_" if is_group else "rule_") + name, [name])
     if not wildcards:

@@ -31,7 +31,7 @@ DAY = 86_400.0
 )
 def test_keeps_safe_names_as_they_are(name: str, wildcards: dict[str, str], *, is_group: bool, expected: str) -> None:
     """Ordinary names and values read as in the workflow."""
-    assert log_directory(ROOT, name, wildcards, is_group=is_group) == ROOT / expected
+    assert log_directory(ROOT, name, is_group, wildcards) == ROOT / expected
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_keeps_safe_names_as_they_are(name: str, wildcards: dict[str, str], *, i
 )
 def test_changes_unsafe_values_and_marks_them(value: str, stem: str) -> None:
     """What a shell, a terminal or a file system could trip over is replaced, and a hash tells the values apart."""
-    assert re.fullmatch(re.escape(stem) + "~[0-9a-f]{12}", log_directory(ROOT, "map", {"sample": value}).name)
+    assert re.fullmatch(re.escape(stem) + "~[0-9a-f]{12}", log_directory(ROOT, "map", False, {"sample": value}).name)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_changes_unsafe_values_and_marks_them(value: str, stem: str) -> None:
 )
 def test_tells_similar_wildcards_apart(one: dict[str, str], other: dict[str, str]) -> None:
     """Values that read alike once they are joined, cut or cleaned get directories of their own."""
-    assert log_directory(ROOT, "map", one) != log_directory(ROOT, "map", other)
+    assert log_directory(ROOT, "map", False, one) != log_directory(ROOT, "map", False, other)
 
 
 def test_tells_groups_and_rules_apart() -> None:
     """A group of the same name as a rule has a directory of its own, also when the name had to be changed."""
-    assert len({log_directory(ROOT, name, {}, is_group=group) for name in ("x", "a b") for group in (True, False)}) == 4
+    assert len({log_directory(ROOT, name, group, {}) for name in ("x", "a b") for group in (True, False)}) == 4
 
 
 tricky = st.sampled_from(["", ".", "..", "/", "_", "x_", "a/b", "a_b", "~0123456789ab", "x~0123456789ab", "x" * 101])
@@ -89,7 +89,7 @@ wildcard_sets = st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(values, mi
 def test_gives_each_job_of_a_rule_its_own_directory(jobs: list[list[str]]) -> None:
     """Different wildcards of one rule never share a directory, and no component leaves the root or is too long."""
     distinct = {tuple(job) for job in jobs}
-    directories = {log_directory(ROOT, "map", dict(zip("abc", job, strict=False))) for job in distinct}
+    directories = {log_directory(ROOT, "map", False, dict(zip("abc", job, strict=False))) for job in distinct}
 
     assert len(directories) == len(distinct)
     for directory in directories:
@@ -100,7 +100,7 @@ def test_gives_each_job_of_a_rule_its_own_directory(jobs: list[list[str]]) -> No
 @given(one=st.text(max_size=200), other=st.text(max_size=200), is_group=st.booleans())
 def test_gives_each_name_its_own_directory(one: str, other: str, *, is_group: bool) -> None:
     """Names are bounded and told apart like wildcards."""
-    directories = {log_directory(ROOT, name, {}, is_group=is_group) for name in (one, other)}
+    directories = {log_directory(ROOT, name, is_group, {}) for name in (one, other)}
 
     assert len(directories) == len({one, other})
     assert all(re.fullmatch(r"/logs/(rule|group)_[A-Za-z0-9._=+,@%~-]{0,95}", str(path)) for path in directories)
