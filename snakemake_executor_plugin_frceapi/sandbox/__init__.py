@@ -16,8 +16,8 @@ requeue and preemption) and a runner that starts each job as a local process of 
 
 What it is not: a cluster, or a jail. Jobs are ordinary processes with all rights of their owner; CPUs are counted, not
 pinned; memory is sampled about twice a second, so that a short peak is not seen; there is one node; there is no
-``module``, no ``srun`` and no GPU. A job that asks for more than the whole machine does not wait for ever: it runs alone
-on it (`SandboxConfig.oversized`). Where the API's page is silent it does one plausible thing (`SandboxConfig`).
+``module``, no ``srun`` and no GPU. A job that asks for more than the whole machine does not wait for ever: it runs
+alone on it (`SandboxConfig.oversized`). Where the API's page is silent it does one plausible thing (`SandboxConfig`).
 
 It is a second, independent reading of that page: the plugin imports nothing from here, and the sandbox nothing from it.
 """

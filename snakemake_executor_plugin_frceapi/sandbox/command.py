@@ -28,7 +28,9 @@ URL_VARIABLE = "SNAKEMAKE_FRCEAPI_URL"
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port on 127.0.0.1.  [default: a free one]")
 @click.option("--cpus", type=click.IntRange(1), default=machine_cpus, help="CPUs that the jobs share.")
 @click.option("--mem-mb", type=click.IntRange(1), default=machine_mem_mb, help="Memory that the jobs share, in MB.")
-@click.option("--kill-wait", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds from TERM to KILL.")
+@click.option(
+    "--kill-wait", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds from TERM to KILL."
+)
 @click.option("--secret-file", type=click.Path(path_type=Path), help="File of mode 0600 with the secret of the URL.")
 @click.option("--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Keep job logs here.")
 @click.option("--verbose", is_flag=True, help="Log requests and jobs on standard error.")
@@ -47,9 +49,9 @@ def sandbox_command(
 ) -> None:
     """Serve the FRCE API on this machine, with jobs as local processes.
 
-    Without COMMAND it serves until Ctrl-C and prints the line that lets Snakemake find it. The URL is a password: who has
-    it can run programs as you. With COMMAND (after --) it runs that with SNAKEMAKE_FRCEAPI_URL set, stops afterwards and
-    returns its exit code.
+    Without COMMAND it serves until Ctrl-C and prints the line that lets Snakemake find it. The URL is a password:
+    who has it can run programs as you. With COMMAND (after --) it runs that with SNAKEMAKE_FRCEAPI_URL set, stops
+    afterwards and returns its exit code.
 
     If SNAKEMAKE_FRCEAPI_URL already is the URL of a sandbox, serving takes port and secret from it.
     """
@@ -105,23 +107,30 @@ def _run(config: SandboxConfig, command: Sequence[str]) -> int:
 
 @contextmanager
 def _started(config: SandboxConfig) -> Iterator[Sandbox]:
+    sandbox = _start(config)
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+def _start(config: SandboxConfig) -> Sandbox:
     try:
         from snakemake_executor_plugin_frceapi.sandbox.service import Sandbox
 
         sandbox = Sandbox(config)
         sandbox.start()
     except ImportError as error:
-        raise click.ClickException(
-            f"the sandbox needs {error.name}; pip install 'snakemake-executor-plugin-frceapi[sandbox]'"
-        ) from error
+        remedy = "pip install 'snakemake-executor-plugin-frceapi[sandbox]'"
+        raise click.ClickException(f"the sandbox needs {error.name}; {remedy}") from error
     except SecretError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
+        remedy = "choose another --port, or none for a free one"
         raise click.ClickException(
-            f"cannot serve on 127.0.0.1 port {config.port}: {error.strerror}; choose another --port, or none"
+            f"cannot serve on 127.0.0.1 port {config.port}: {error.strerror}; {remedy}"
         ) from error
-    with sandbox:
-        yield sandbox
+    return sandbox
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Every pytest run of an environment with this package loads this module, so it im
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,15 +39,15 @@ def frceapi_sandbox_session(frceapi_sandbox_config: SandboxConfig) -> Iterator[S
         yield sandbox
 
 
-def _started(config: SandboxConfig, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+@contextmanager
+def _started(config: SandboxConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     try:
         from snakemake_executor_plugin_frceapi.sandbox import Sandbox
 
         sandbox = Sandbox(config)
     except ImportError as error:
-        pytest.fail(
-            f"the sandbox needs {error.name}; pip install 'snakemake-executor-plugin-frceapi[sandbox]'", pytrace=False
-        )
-    sandbox.start()
-    monkeypatch.setenv(URL_VARIABLE, sandbox.url)
-    return sandbox
+        remedy = "pip install 'snakemake-executor-plugin-frceapi[sandbox]'"
+        pytest.fail(f"the sandbox needs {error.name}; {remedy}", pytrace=False)
+    with sandbox:
+        monkeypatch.setenv(URL_VARIABLE, sandbox.url)
+        yield sandbox

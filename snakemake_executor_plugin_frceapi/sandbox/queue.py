@@ -6,6 +6,7 @@ import heapq
 from collections import defaultdict
 from dataclasses import dataclass
 
+from snakemake_executor_plugin_frceapi.sandbox.jobs import Job
 from snakemake_executor_plugin_frceapi.sandbox.partitions import Partition
 
 
@@ -60,37 +61,29 @@ class JobQueue:
     """First in, first out by job id, and a later job may start before an earlier one that does not fit (backfill)."""
 
     def __init__(self) -> None:
-        self._shares: dict[int, Share] = {}
+        self._queued: dict[int, tuple[Job, Share]] = {}
         self._heaps: dict[Share, list[int]] = {}
 
-    def __contains__(self, job_id: object) -> bool:
-        return job_id in self._shares
-
-    def push(self, job_id: int, share: Share) -> None:
+    def push(self, job: Job, share: Share) -> None:
         """Add a job."""
-        self._shares[job_id] = share
-        heapq.heappush(self._heaps.setdefault(share, []), job_id)
+        self._queued[job.job_id] = job, share
+        heapq.heappush(self._heaps.setdefault(share, []), job.job_id)
 
-    def discard(self, job_id: int) -> None:
+    def discard(self, job: Job) -> None:
         """Take a job out, if it is in."""
-        self._shares.pop(job_id, None)
+        self._queued.pop(job.job_id, None)
 
-    def pop_first(self, node: Node) -> tuple[int, Share] | None:
+    def pop_first(self, node: Node) -> tuple[Job, Share] | None:
         """Take out the job with the lowest id among those that fit on `node` now."""
         if node.free_cpus <= 0:
             return None
-        heads = [(heap[0], share) for share, heap in self._live_heaps() if node.fits(share)]
-        if not heads:
-            return None
-        job_id, share = min(heads, key=lambda head: head[0])
-        heapq.heappop(self._heaps[share])
-        del self._shares[job_id]
-        return job_id, share
+        heads = [heap[0] for share, heap in self._live_heaps() if node.fits(share)]
+        return self._queued.pop(min(heads)) if heads else None
 
     def _live_heaps(self) -> list[tuple[Share, list[int]]]:
         """The heaps with a job in front that is still queued; emptied ones are forgotten."""
         for share, heap in list(self._heaps.items()):
-            while heap and self._shares.get(heap[0]) != share:
+            while heap and heap[0] not in self._queued:
                 heapq.heappop(heap)
             if not heap:
                 del self._heaps[share]

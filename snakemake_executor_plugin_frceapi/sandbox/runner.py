@@ -35,7 +35,7 @@ class Launch:
 class LocalProcess:
     """A running batch script with all that it started, in a session of its own."""
 
-    def __init__(self, launch: Launch, on_end: Callable[[LocalProcess, int], None]) -> None:
+    def __init__(self, launch: Launch, on_end: Callable[[int], None]) -> None:
         """Start it.
 
         Args:
@@ -82,7 +82,7 @@ class LocalProcess:
         # WNOWAIT keeps the number of the ended leader taken while its session is swept.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         sweep_job(self.pid)
-        self._on_end(self, self._process.wait())
+        self._on_end(self._process.wait())
 
 
 def command_of(script: str, path: Path) -> list[str]:

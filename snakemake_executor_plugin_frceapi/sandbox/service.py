@@ -161,11 +161,11 @@ class Sandbox:
 
     def hold(self) -> None:
         """Start no job until `release`: jobs stay PENDING."""
-        self._cluster.hold()
+        self._cluster.hold(True)
 
     def release(self) -> None:
         """Start jobs again."""
-        self._cluster.release()
+        self._cluster.hold(False)
 
     def cancel(self, external_jobid: str | int) -> None:
         """End a job as scancel(1) does."""
