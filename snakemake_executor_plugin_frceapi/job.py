@@ -63,6 +63,23 @@ class JobState(Enum):
     UNKNOWN = "UNKNOWN"
     """Any word that is not in this list: it means nothing, the job counts as active."""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended in this state; a requeue can still bring it back."""
+        return self not in _LIVE
+
+
+_LIVE = frozenset(
+    {
+        JobState.PENDING,
+        JobState.RUNNING,
+        JobState.SUSPENDED,
+        JobState.REQUEUED,
+        JobState.RESIZING,
+        JobState.UNKNOWN,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:

@@ -1,0 +1,148 @@
+"""Puts the parts of a run together, from Snakemake's settings; the only place that knows them all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.cancel import Canceller
+from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.departure import Departure
+from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with
+from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.logs import remove_old
+from snakemake_executor_plugin_frceapi.preparation import Preparation
+from snakemake_executor_plugin_frceapi.resources import RequestDefaults
+from snakemake_executor_plugin_frceapi.run import Policy, Reporter, Run
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.tracker import Graces
+from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
+
+SHORTEST_INTERVAL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the parts need to know of the Snakemake that they work for.
+
+    Attributes:
+        settings: the executor's settings.
+        persistence: Snakemake's directory for its own files, such as ``.snakemake``.
+        workdir: working directory of the jobs.
+        python: the interpreter that jobs use, None where each node has its own.
+        envvars: variables that the workflow asks for.
+        seconds_between_status_checks: as ``--seconds-between-status-checks``.
+        max_status_checks_per_second: as ``--max-status-checks-per-second``.
+    """
+
+    settings: Any
+    persistence: Path
+    workdir: Path
+    python: Path | None
+    envvars: Mapping[str, str]
+    seconds_between_status_checks: float
+    max_status_checks_per_second: float
+
+    @property
+    def log_root(self) -> Path:
+        """Directory of all job logs."""
+        return Path(self.settings.logdir or self.persistence / "frceapi_logs").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of one run that the executor uses itself."""
+
+    preparation: Preparation
+    run: Run
+    departure: Departure
+    refresh: Callable[[], object]
+
+
+def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
+    """Put a run together and ask the service once whether it can be used.
+
+    Raises:
+        FrceapiError: a setting is wrong, the run directory cannot be used, or the service cannot.
+    """
+    settings = around.settings
+    variables = _variables(around)
+    client = Client(_client_config(settings))
+    client.query_status(())
+    spool = Spool(around.persistence.absolute() / "frceapi")
+    if not spool.has_jobs():
+        spool.remove_environments()
+    remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
+    content = encode(variables)
+    script = _script(around, variables, spool.write_environment(content) if variables else None)
+    encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
+    defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
+    run = Run(client, spool, _policy(around), reporter, time.monotonic)
+    canceller = Canceller(
+        client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
+    )
+    return Assembly(
+        Preparation(spool, defaults, encoding, around.log_root, script),
+        run,
+        Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
+        (lambda: spool.write_environment(content)) if variables else (lambda: None),
+    )
+
+
+def _client_config(settings: Any) -> ClientConfig:
+    encrypted = settings.url.lower().startswith("https:")
+    return ClientConfig(
+        base_url=settings.url,
+        auth=settings.auth if encrypted else "none",
+        target_name=settings.target_name,
+        ca_bundle=settings.ca_bundle,
+    )
+
+
+def _variables(around: Surroundings) -> dict[str, str]:
+    variables = carried(os.environ, around.settings.export, around.envvars)
+    if around.python and "PATH" in variables:
+        variables["PATH"] = path_with(around.python.parent, variables["PATH"])
+    return variables
+
+
+def _script(around: Surroundings, variables: Mapping[str, str], environment: Path | None) -> RunScript:
+    return RunScript(
+        directory=Path(),
+        done=Path(),
+        log_directory=Path(),
+        command=(),
+        workdir=around.workdir,
+        environment=environment,
+        path_first=path_to_prepend(around.python.parent, variables) if around.python else None,
+        setup=around.settings.job_setup,
+        scratch=around.settings.scratch,
+        umask=_umask(),
+    )
+
+
+def _policy(around: Surroundings) -> Policy:
+    settings = around.settings
+    slowest = 1.0 / around.max_status_checks_per_second if around.max_status_checks_per_second > 0 else 0.0
+    return Policy(
+        graces=Graces(marker=settings.marker_grace, requeue=settings.requeue_grace),
+        interval_seconds=max(SHORTEST_INTERVAL_SECONDS, around.seconds_between_status_checks, slowest),
+        first_delay_seconds=settings.init_seconds_before_status_checks,
+        connections=settings.max_connections,
+        unknown_seconds=settings.unknown_grace,
+        outage_seconds=settings.outage_tolerance * 3600.0,
+        keep_successful_logs=settings.keep_successful_logs,
+    )
+
+
+def _umask() -> int:
+    """The mask of this process; asking for it through os.umask would change it for a moment in all threads."""
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "Umask":
+            return int(value, 8)
+    return 0o022

@@ -1,0 +1,174 @@
+"""Cancel jobs through an API that has no call for it.
+
+Three ways, all at once: the order in each run directory, which a queued job obeys as it starts and a running one within
+seconds; ``scancel`` on this machine, when it surely speaks to the cluster that runs the jobs; and a short job that runs
+``scancel`` there. Then the listing is watched until the jobs are gone or the time is up.
+"""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from snakemake_executor_plugin_frceapi.errors import ServiceError
+from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, Listing, SubmitOutcome
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
+
+LARGEST_SLURM_JOBID = 67_043_328
+"""slurm.conf(5), ``MaxJobId``: larger numbers are a sandbox's, and no Slurm has such a job."""
+
+HELPER_PARTITION = "short"
+_HELPER_CHUNK = 300
+_COMMAND_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+
+
+class Service(Protocol):
+    """The two calls of the API."""
+
+    def submit_job(self, body: bytes) -> SubmitOutcome:
+        """Submit one job."""
+
+    def query_status(self, wanted: Collection[str] | None = None) -> Listing:
+        """Ask for the listing."""
+
+
+class Canceller:
+    """Ends jobs, within a time limit.
+
+    Args:
+        service: the API.
+        spool: the run directory.
+        encode: makes a request body of a job request and a script.
+        timeout_seconds: when to stop waiting for the jobs to end.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        spool: Spool,
+        encode: Callable[[JobRequest, str], bytes],
+        timeout_seconds: float,
+    ) -> None:
+        self._service = service
+        self._spool = spool
+        self._encode = encode
+        self._timeout = timeout_seconds
+
+    def cancel(self, submissions: Sequence[Submission]) -> list[str]:
+        """Cancel jobs and return the external jobids of those that may still be alive at the end."""
+        until = time.monotonic() + self._timeout
+        clusters = {start.cluster for item in submissions if (start := self._spool.start(item.token))}
+        for item in submissions:
+            self._spool.order_cancel(item.token)
+        slurm = [item for item in submissions if _is_slurms(item.external_jobid)]
+        if slurm:
+            mine = own_jobids(slurm, clusters)
+            run_scancel(mine)
+            self._submit_helpers([item for item in slurm if item.external_jobid not in mine])
+        return self._wait(submissions, until)
+
+    def _submit_helpers(self, submissions: Sequence[Submission]) -> None:
+        ids = [item.external_jobid for item in submissions if item.external_jobid]
+        partitions = dict.fromkeys([HELPER_PARTITION, *(item.request.partition for item in submissions)])
+        for start in range(0, len(ids), _HELPER_CHUNK):
+            script = helper_script(ids[start : start + _HELPER_CHUNK])
+            for partition in partitions:
+                request = JobRequest(
+                    partition=partition, ntasks=1, cpus_per_task=1, mem_mb_per_node=100, time_limit_minutes=1
+                )
+                if isinstance(self._service.submit_job(self._encode(request, script)), Accepted):
+                    break
+
+    def _wait(self, submissions: Sequence[Submission], until: float) -> list[str]:
+        alive = {item.token: item for item in submissions}
+        while alive:
+            for token, _ in list(self._spool.new_ends(alive)):
+                del alive[token]
+                self._spool.forget_end(token)
+            for token in self._ended_by_listing(alive):
+                del alive[token]
+            if not alive or time.monotonic() >= until:
+                break
+            time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
+        return sorted((item.external_jobid or f"unknown (token {item.token})" for item in alive.values()), key=_order)
+
+    def _ended_by_listing(self, alive: dict[str, Submission]) -> list[str]:
+        try:
+            listing = self._service.query_status({item.external_jobid or "" for item in alive.values()})
+        except ServiceError:
+            return []
+        states = {token: listing.jobs.get(item.external_jobid or "") for token, item in alive.items()}
+        return [token for token, status in states.items() if status is not None and status.state.is_final]
+
+
+def helper_script(jobids: Iterable[str]) -> str:
+    """Return the script of the job that cancels others from within the cluster."""
+    return f"#!/bin/bash\nexec >/dev/null 2>&1\nscancel {' '.join(jobids)}\n"
+
+
+def own_jobids(submissions: Iterable[Submission], clusters: Collection[str]) -> set[str]:
+    """Return the external jobids that ``squeue`` on this machine knows as just these jobs.
+
+    Job numbers are bare: the same number on another cluster is another job. So the cluster's name must be the one that
+    the jobs themselves have recorded, and number, user and partition must agree.
+
+    Args:
+        submissions: the jobs.
+        clusters: names of the cluster as jobs of this run have recorded them.
+    """
+    items = {item.external_jobid: item for item in submissions if item.external_jobid}
+    if not (shutil.which("squeue") and shutil.which("scancel") and shutil.which("scontrol")):
+        return set()
+    if len(clusters) != 1 or "" in clusters or _cluster_name() not in clusters:
+        return set()
+    user = getpass.getuser()
+    listed = _output(["squeue", "--noheader", "--user", user, "--format", "%i|%u|%P"])
+    rows = {tuple(line.strip().split("|")) for line in listed.splitlines()}
+    return {jobid for jobid, item in items.items() if _is_listed(rows, jobid, user, item.request.partition)}
+
+
+def run_scancel(jobids: Collection[str]) -> None:
+    """Run ``scancel`` on this machine for jobs that are surely meant."""
+    for chunk in _chunks(sorted(jobids)):
+        _output(["scancel", *chunk])
+
+
+def _is_listed(rows: Collection[tuple[str, ...]], jobid: str, user: str, partition: str) -> bool:
+    moved_by_filter = ("short", "norm", "unlimited")
+    partitions = moved_by_filter if partition in moved_by_filter else (partition,)
+    return any((jobid, user, name) in rows for name in partitions)
+
+
+def _cluster_name() -> str:
+    for line in _output(["scontrol", "show", "config"]).splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "ClusterName":
+            return value.strip()
+    return ""
+
+
+def _output(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
+
+
+def _chunks(jobids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(jobids), _HELPER_CHUNK):
+        yield jobids[start : start + _HELPER_CHUNK]
+
+
+def _is_slurms(external_jobid: str | None) -> bool:
+    return external_jobid is not None and int(external_jobid) <= LARGEST_SLURM_JOBID
+
+
+def _order(jobid: str) -> tuple[int, str]:
+    return len(jobid), jobid

@@ -1,0 +1,105 @@
+"""How a run ends: its jobs are over, or are cancelled, or are left to run on; and what the user is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from snakemake_executor_plugin_frceapi.cancel import LARGEST_SLURM_JOBID, Canceller
+from snakemake_executor_plugin_frceapi.run import Run
+from snakemake_executor_plugin_frceapi.spool import Spool
+
+_STOP_SECONDS = 30.0
+_MOST_JOBIDS = 50
+
+
+class Departure:
+    """Ends a run, once.
+
+    Args:
+        run: the jobs.
+        canceller: ends jobs before their time.
+        spool: the run directory.
+        say: receives lines for the user.
+        leave: whether jobs are left to run on when Snakemake is told to stop.
+    """
+
+    def __init__(
+        self, run: Run, canceller: Canceller, spool: Spool, say: Callable[[str], None], *, leave: bool
+    ) -> None:
+        self._run = run
+        self._canceller = canceller
+        self._spool = spool
+        self._leave = leave
+        self._say = say
+        self._begun = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run is ending: no job's end is reported any more."""
+        return self._begun
+
+    def stop_early(self) -> None:
+        """Stop because the user or the system wants it: cancel the jobs or leave them.
+
+        A second Ctrl-C ends the waiting at once.
+        """
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            self._run.stop(_STOP_SECONDS)
+            if not self._leave:
+                self._cancel()
+            elif self._run.live:
+                self._say_left("--frceapi-on-exit is 'leave'")
+        except KeyboardInterrupt:
+            self._say_alive([item.external_jobid or item.token for item in self._run.live])
+
+    def give_up(self) -> None:
+        """Stop because this run cannot go on; the jobs are left alone."""
+        if not self._begun:
+            self._begun = True
+            self._run.stop(_STOP_SECONDS)
+            self._say_left("this run cannot go on")
+
+    def close(self) -> None:
+        """Remove what no job needs any more, at the end of every run."""
+        self._begun = True
+        self._run.stop(_STOP_SECONDS)
+        self._run.close()
+        if not self._spool.has_jobs():
+            self._spool.remove_environments()
+
+    def _cancel(self) -> None:
+        live = self._run.live
+        if not live:
+            return
+        self._say(f"Cancelling {len(live)} job{'s' if len(live) > 1 else ''}; press Ctrl-C again to stop waiting.")
+        begin = time.monotonic()
+        alive = self._canceller.cancel(live)
+        if alive:
+            self._say_alive(alive)
+        else:
+            self._say(f"All of them have ended, after {time.monotonic() - begin:.0f} s.")
+
+    def _say_left(self, why: str) -> None:
+        jobids = [item.external_jobid or item.token for item in self._run.live]
+        if jobids:
+            self._say(f"{len(jobids)} jobs are left to run on, because {why}: {_shortened(jobids)}.")
+
+    def _say_alive(self, jobids: list[str]) -> None:
+        if not jobids:
+            return
+        line = f"{len(jobids)} jobs may still be alive; each ends as soon as it sees the order in its run directory."
+        slurm = [jobid for jobid in jobids if jobid.isdigit() and int(jobid) <= LARGEST_SLURM_JOBID]
+        if slurm:
+            line += f" To end them at once, type on the cluster: scancel {' '.join(slurm)}"
+        elif jobids:
+            line += f" They are: {_shortened(jobids)}."
+        self._say(line)
+
+
+def _shortened(jobids: list[str]) -> str:
+    more = len(jobids) - _MOST_JOBIDS
+    return ", ".join(jobids[:_MOST_JOBIDS]) + (f" and {more} more" if more > 0 else "")

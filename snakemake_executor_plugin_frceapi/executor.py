@@ -1,0 +1,249 @@
+"""The executor as Snakemake knows it: takes jobs that are ready, reports what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
+from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_args
+
+from snakemake_executor_plugin_frceapi.errors import FrceapiError, JobError, SettingsError
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_frceapi.assembly import Assembly
+    from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+    from snakemake_executor_plugin_frceapi.submission import Submission
+
+_BEFORE_START_SECONDS = 0.05
+
+
+class Executor(RemoteExecutor):
+    """Runs jobs on the cluster behind the API.
+
+    Jobs are handed over in `run_jobs` and sent by threads of their own. `check_active_jobs`, which the base class calls
+    again and again in its thread, reports outcomes and ends. The base class empties its list of active jobs during each
+    check, so the jobs are kept in `Run` alone and that list stays empty.
+
+    The other modules of the package are imported when an executor is built, because Snakemake imports this one at each
+    call, whatever executor is used.
+    """
+
+    # The interface's types leave out what Snakemake's own objects have and all plugins use.
+    workflow: Any
+    logger: Any
+
+    _parts: Assembly | None = None
+
+    def __post_init__(self) -> None:
+        """Check settings, file system and service, before anything is submitted.
+
+        Raises:
+            WorkflowError: one of them cannot be used.
+        """
+        self._shown: set[str] = set()
+        self._former_handlers: dict[int, Any] = {}
+        self._closed = False
+        try:
+            self._parts = self._assemble()
+        except FrceapiError as error:
+            self.wait = False
+            raise WorkflowError(str(error)) from None
+
+    def run_jobs(self, jobs: list[Any]) -> None:
+        """Hand over jobs that are ready; each is submitted or fails."""
+        self._follow_signals()
+        self._run_parts.refresh()
+        super().run_jobs(jobs)
+
+    def run_job(self, job: Any) -> None:
+        """Hand over one job that is ready."""
+        info = SubmittedJobInfo(job)
+        try:
+            submission, notices = self._run_parts.preparation.prepare(self._ready_job(job), info)
+        except (JobError, WorkflowError) as error:
+            self.report_job_error(info, msg=f"The job was not submitted: {error}\n")
+            return
+        for notice in notices:
+            if notice.key not in self._shown:
+                self._shown.add(notice.key)
+                self.warn(notice.text)
+        self._run_parts.run.submit(submission)
+
+    async def check_active_jobs(  # type: ignore[override]  # the interface says coroutine and awaits a generator
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncGenerator[SubmittedJobInfo, None]:
+        """Do one round; whatever goes wrong in it, the jobs are left alone and Snakemake is told."""
+        if self._parts is not None and not self._parts.departure.begun:
+            try:
+                self._parts.run.look()
+            except FrceapiError as error:
+                self._give_up(str(error))
+            except Exception as error:
+                self.logger.debug("frceapi: internal error", exc_info=True)
+                self._give_up(f"Internal error of the frceapi executor: {type(error).__name__}: {error}")
+        for job_info in active_jobs:
+            yield job_info
+
+    async def sleep(self) -> None:
+        """Wait until there is a reason for another round; nothing else runs in the event loop of this thread."""
+        if self._parts is None:
+            await asyncio.sleep(_BEFORE_START_SECONDS)
+        else:
+            self._parts.run.wait()
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:  # noqa: ARG002 - it is empty, see above
+        """Do what ``--frceapi-on-exit`` says."""
+        if self._parts is not None:
+            self._parts.departure.stop_early()
+
+    def shutdown(self) -> None:
+        """End the run."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._parts is not None:
+            self._parts.departure.close()
+        super().shutdown()  # type: ignore[no-untyped-call]
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
+
+    def submitted(self, submission: Submission) -> None:
+        """Report that the API has taken a job."""
+        info = submission.job_info
+        info.external_jobid = submission.external_jobid
+        kind = "group job" if info.job.is_group() else "job"
+        self.say(f"Submitted {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
+        # The base class's version adds the job to its list of active jobs as well.
+        RealExecutor.report_job_submission(self, info)
+
+    def succeeded(self, submission: Submission) -> None:
+        """Report that a job has ended well."""
+        self.report_job_success(submission.job_info)
+
+    def failed(self, submission: Submission, message: str) -> None:
+        """Report that a job has failed."""
+        log = submission.log
+        self.report_job_error(submission.job_info, msg=message, aux_logs=[str(log)] if log.exists() else [])
+
+    def say(self, line: str) -> None:
+        """Tell the user something."""
+        self.logger.info(line)
+
+    def warn(self, line: str) -> None:
+        """Tell the user something that wants attention."""
+        self.logger.warning(line)
+
+    def get_job_args(self, job: Any, **kwargs: Any) -> str:
+        """Return the arguments that name the job, each quoted for a shell.
+
+        The base class's version also waits for a temporary directory that is gone when a job outlives Snakemake.
+        """
+        from snakemake_executor_plugin_frceapi.command import JobArguments
+
+        shared = SharedFSUsage.INPUT_OUTPUT in self.workflow.storage_settings.shared_fs_usage
+        return JobArguments(
+            target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
+            rules=job.rules,
+            local_groupid=str(job.jobid) if job.is_group() else None,
+            cores=str(kwargs.get("cores", self.cores)),
+            attempt=job.attempt,
+            unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
+            wait_for_files=[str(path) for path in job.get_wait_for_files()] if shared else [],
+        ).line()
+
+    def format_job_exec(self, job: Any) -> str:
+        """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
+        from snakemake_executor_plugin_frceapi.command import quote, requote
+
+        factory = self.workflow.spawned_job_args_factory
+        precommand = factory.precommand(executor_common_settings=self.common_settings)
+        parts = [
+            f"{precommand} &&" if precommand else "",
+            quote([self._python(), "-m", "snakemake", "--snakefile", str(self.snakefile)]),
+            self.get_job_args(job),
+            requote(factory.general_args(executor_common_settings=self.common_settings)),
+            quote(["--mode", self.get_exec_mode().item_to_choice()]),
+        ]
+        return " ".join(filter(None, parts))
+
+    def _python(self) -> str:
+        return str(self.get_python_executable())  # type: ignore[no-untyped-call]
+
+    @property
+    def _run_parts(self) -> Assembly:
+        assert self._parts is not None
+        return self._parts
+
+    def _assemble(self) -> Assembly:
+        from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
+
+        shared = self.workflow.storage_settings.shared_fs_usage
+        if SharedFSUsage.PERSISTENCE not in shared:
+            raise SettingsError(
+                "--shared-fs-usage lacks 'persistence', but jobs and Snakemake meet in the working directory; start "
+                "Snakemake in a directory that the cluster's nodes see, and leave --shared-fs-usage out."
+            )
+        remote = self.workflow.remote_execution_settings
+        if remote.immediate_submit:
+            raise SettingsError("--immediate-submit does not work with --executor frceapi; leave it out.")
+        around = Surroundings(
+            settings=self.executor_settings,
+            persistence=Path(self.workflow.persistence.path),
+            workdir=Path(self.workflow.workdir_init),
+            python=Path(sys.executable) if SharedFSUsage.SOFTWARE_DEPLOYMENT in shared else None,
+            envvars=self.envvars(),
+            seconds_between_status_checks=remote.seconds_between_status_checks,
+            max_status_checks_per_second=float(remote.max_status_checks_per_second),
+        )
+        return assemble(around, self)
+
+    def _ready_job(self, job: Any) -> ReadyJob:
+        from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+
+        group = job.is_group()
+        wildcards = {} if group else dict(job.get_target_spec()[0].wildcards_dict)
+        return ReadyJob(
+            name=str(job.groupid) if group else job.name,
+            is_group=group,
+            wildcards={str(name): str(value) for name, value in wildcards.items()},
+            attempt=job.attempt,
+            resources=dict(job.resources.items()),
+            threads=job.threads,
+            jobname=self.get_jobname(job),
+            jobscript=self._jobscript_text(job),
+        )
+
+    def _jobscript_text(self, job: Any) -> str:
+        try:
+            return self.jobscript.format(properties=job.properties(), exec_job=self.format_job_exec(job)) + "\n"
+        except (KeyError, IndexError, ValueError) as error:
+            raise JobError(
+                f"--jobscript: the file cannot be filled in ({type(error).__name__}: {error}); only {{properties}} and "
+                "{exec_job} stand in single braces, write others twice"
+            ) from None
+
+    def _follow_signals(self) -> None:
+        """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor."""
+        if not self._former_handlers and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                self._former_handlers[number] = signal.signal(number, _exit)
+
+    def _give_up(self, message: str) -> None:
+        self._run_parts.departure.give_up()
+        if self.workflow.scheduler is not None:
+            self.workflow.scheduler.executor_error_callback(WorkflowError(message))
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

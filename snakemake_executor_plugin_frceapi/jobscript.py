@@ -1,0 +1,104 @@
+"""The text of the launcher, which travels in the POST, and of the run script, which waits in the run directory."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from snakemake_executor_plugin_frceapi.errors import SettingsError
+
+_LAUNCHER = """\
+#!/bin/bash
+d={directory}
+for try in 1 2 3 4 5 6; do [ -e "$d/run.sh" ] && break; sleep 5; done
+[ -O "$d" ] && [ -O "$d/run.sh" ] && exec /bin/bash "$d/run.sh"
+echo "frceapi: $(uname -n) does not see $d as a directory of $(id -un)" >&2
+exit 66
+"""
+
+NOT_SEEN_EXIT_CODE = 66
+"""Exit code of the launcher on a node that does not see the run directory."""
+
+TWIN_EXIT_CODE = 75
+"""Exit code of a submission whose run directory another submission has claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScript:
+    """What the run script of one job needs to know.
+
+    Attributes:
+        directory: the job's run directory.
+        done: the entry to make when the job has ended.
+        log_directory: where ``<external_jobid>.log`` is written.
+        workdir: working directory of the job command.
+        command: the program that runs the jobscript, and its arguments.
+        environment: file of NUL-separated variables to restore, or None.
+        path_first: directory to put first on ``PATH``, or None.
+        setup: shell lines to evaluate before the job command.
+        scratch: directory on the node in which the job gets its own ``TMPDIR``, or None.
+        umask: file mode creation mask of the job command.
+        watch_seconds: seconds between two looks for an order to cancel.
+    """
+
+    directory: Path
+    done: Path
+    log_directory: Path
+    workdir: Path
+    command: Sequence[str]
+    environment: Path | None = None
+    path_first: Path | None = None
+    setup: str = ""
+    scratch: Path | None = None
+    umask: int = 0o022
+    watch_seconds: int = 2
+
+    def render(self) -> str:
+        """Return the text of the script; every value is quoted for the shell."""
+        values = {
+            "directory": self.directory,
+            "done": self.done,
+            "log_directory": self.log_directory,
+            "workdir": self.workdir,
+            "environment": self.environment or "",
+            "path_first": self.path_first or "",
+            "setup": self.setup,
+            "scratch": self.scratch or "",
+            "umask": f"{self.umask:04o}",
+            "watch_seconds": self.watch_seconds,
+        }
+        lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]
+        command = " ".join(map(shlex.quote, self.command))
+        return "\n".join(["#!/bin/bash", *lines, f"frceapi_command=({command})", _body()])
+
+
+def launcher(directory: Path) -> str:
+    """Return the script that is sent: it hands over to the run script of `directory` and holds nothing else."""
+    return _LAUNCHER.format(directory=shlex.quote(str(directory)))
+
+
+def interpreter(jobscript: str) -> list[str]:
+    """Return the program that runs a jobscript, from its first line.
+
+    The jobscript is handed to its interpreter instead of being executed itself, so that a file system mounted without
+    the right to execute, or a file that another process has still open, cannot stop it.
+
+    Raises:
+        SettingsError: the first line names no program.
+    """
+    first = jobscript.partition("\n")[0]
+    if not first.startswith("#!"):
+        return ["/bin/sh"]
+    program, _, argument = first[2:].strip().partition(" ")
+    if not program:
+        raise SettingsError("--jobscript: the first line of the file is '#!' without a program; write '#!/bin/bash'")
+    return [program, argument.strip()] if argument.strip() else [program]
+
+
+@cache
+def _body() -> str:
+    return files("snakemake_executor_plugin_frceapi").joinpath("run.sh").read_text("utf-8")

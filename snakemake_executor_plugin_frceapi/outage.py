@@ -1,0 +1,62 @@
+"""How long the service has been out of reach, and when to try it again."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
+from snakemake_executor_plugin_frceapi.retry import backoff_seconds
+
+
+@dataclass(slots=True)
+class _Trouble:
+    since: float
+    tries: int = 0
+
+
+class OutageMonitor:
+    """Counts the failures of each call and says one line when an outage begins and one when it ends.
+
+    Args:
+        say: receives the lines.
+        clock: returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._say = say
+        self._clock = clock
+        self._troubles: dict[str, _Trouble] = {}
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    def failed(self, call: str, fault: ServiceError) -> float:
+        """Note that a call failed and return the seconds to wait before it is tried again."""
+        with self._lock:
+            begins = not self._troubles
+            trouble = self._troubles.setdefault(call, _Trouble(self._clock()))
+            trouble.tries += 1
+            if begins:
+                self._since = trouble.since
+        if begins:
+            self._say(f"{fault} Jobs that were submitted are not affected; trying again until it works.")
+        wait = backoff_seconds(trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
+        asked = fault.retry_after_seconds if isinstance(fault, TransientFault) else None
+        return max(wait, asked or 0.0)
+
+    def succeeded(self, call: str) -> None:
+        """Note that a call was answered."""
+        with self._lock:
+            if self._troubles.pop(call, None) is None or self._troubles or self._since is None:
+                return
+            lasted = self._clock() - self._since
+            self._since = None
+        self._say(f"The API answers again, after {lasted:.0f} s.")
+
+    def lasted(self, call: str) -> float:
+        """Return for how many seconds a call has not been answered, 0 where the last one was."""
+        with self._lock:
+            trouble = self._troubles.get(call)
+            return self._clock() - trouble.since if trouble else 0.0

@@ -1,0 +1,105 @@
+"""From a job that is ready to a submission: what is asked, what is sent, and what waits in the run directory."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.logs import log_directory
+from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
+from snakemake_executor_plugin_frceapi.spool import Spool, new_token
+from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.+=@-]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyJob:
+    """What is known of a job that is ready to run.
+
+    Attributes:
+        name: name of its rule or group.
+        is_group: whether it is a group job.
+        wildcards: the wildcards of a single job.
+        attempt: which attempt of the job this is, from 1.
+        resources: its Snakemake resources by name.
+        threads: its threads.
+        jobname: what `--jobname` makes of it.
+        jobscript: text of its jobscript.
+    """
+
+    name: str
+    is_group: bool
+    wildcards: Mapping[str, str]
+    attempt: int
+    resources: Mapping[str, object]
+    threads: int
+    jobname: str
+    jobscript: str
+
+
+class Preparation:
+    """Makes submissions of ready jobs.
+
+    Args:
+        spool: the run directory.
+        defaults: what is asked for where a rule says nothing.
+        encoding: how a job request is written.
+        log_root: directory of all job logs.
+        script: the settings that all run scripts of this run share.
+    """
+
+    def __init__(
+        self, spool: Spool, defaults: RequestDefaults, encoding: Encoding, log_root: Path, script: RunScript
+    ) -> None:
+        self._spool = spool
+        self._defaults = defaults
+        self._encoding = encoding
+        self._log_root = log_root
+        self._script = script
+
+    def prepare(self, job: ReadyJob, job_info: Any) -> tuple[Submission, tuple[Notice, ...]]:
+        """Return the submission of a job, and what the user should be told about its resources.
+
+        Nothing is written yet: that is the first step of sending it.
+
+        Raises:
+            JobError: the job asks for something that cannot be expressed.
+        """
+        request, notices = build_request(job.name, job.resources, job.threads, self._defaults)
+        token = new_token()
+        logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
+        file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
+        script = replace(
+            self._script,
+            directory=self._spool.job_directory(token),
+            done=self._spool.done_entry(token),
+            log_directory=logs,
+            command=self._spool.jobscript_command(token, job.jobscript, file_name),
+        )
+        record = {
+            "rule": job.name,
+            "wildcards": dict(job.wildcards),
+            "attempt": job.attempt,
+            "jobname": job.jobname,
+            "request": request,
+            "log_directory": logs,
+        }
+        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record)
+        body = encode_request(request, launcher(script.directory), self._encoding)
+        submission = Submission(
+            token=token,
+            job_info=job_info,
+            rule=job.name,
+            request=request,
+            body=body,
+            log_directory=logs,
+            prepare=write,
+        )
+        return submission, notices

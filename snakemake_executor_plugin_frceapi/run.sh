@@ -1,0 +1,185 @@
+# The run script of one job: claims the submission, runs the job command once, records its end.
+# The lines above this one set the variables frceapi_*; docs/design.md, "The run directory", tells the story.
+# Everything stands in functions, so that bash has read the file to its end before the job begins.
+
+frceapi_say() { printf 'frceapi: %s\n' "$*"; }
+
+frceapi_now() {
+    local now=${EPOCHREALTIME:-}
+    [ -n "$now" ] || printf -v now '%(%s)T' -1
+    printf -v "$1" '%s' "${now/,/.}"
+}
+
+# link(2) is atomic on NFS, but its answer can be lost: what counts is the content that is read back.
+frceapi_claim() {
+    local mine="$frceapi_directory/.claim.$frceapi_id.$$.$RANDOM" owner=
+    printf '%s\n' "$frceapi_id" >"$mine"
+    ln "$mine" "$frceapi_directory/claim" 2>/dev/null ||
+        (set -o noclobber && cat "$mine" >"$frceapi_directory/claim") 2>/dev/null
+    rm -f "$mine"
+    read -r owner <"$frceapi_directory/claim"
+    [ "$owner" = "$frceapi_id" ] && return
+    frceapi_say "job $frceapi_id is a twin of job ${owner:-unknown}, which runs this submission; nothing is run twice"
+    exit 75
+}
+
+frceapi_open_log() {
+    local log="$frceapi_log_directory/$frceapi_id.log"
+    if (umask "$frceapi_umask" && mkdir -p "$frceapi_log_directory" && : >>"$log"); then
+        exec </dev/null >>"$log" 2>&1
+    else
+        frceapi_say "cannot write the log $log on $(uname -n); the output stays where Slurm puts it"
+    fi
+}
+
+frceapi_link_end() { ln -f "$1" "$frceapi_done" 2>/dev/null || cp "$1" "$frceapi_done"; }
+
+# A requeued job starts again from the top; a command that has ended by itself is not run again.
+frceapi_repeat_own_end() {
+    local end line
+    for end in "$frceapi_directory/end.$frceapi_id".*; do
+        [ -f "$end" ] && read -r line <"$end" || continue
+        case $line in *' cause=own '*) ;; *) continue ;; esac
+        frceapi_say "the job command has ended before this restart; its exit code is repeated"
+        frceapi_link_end "$end"
+        line=${line#* exit=}
+        exit "${line%% *}"
+    done
+}
+
+frceapi_record_start() {
+    local part="$frceapi_directory/.started.$frceapi_id"
+    frceapi_now frceapi_start
+    {
+        printf 'id=%s restart=%s node=%s cluster=%s start=%s cpus_per_task=%s ntasks=%s mem_per_node=%s mem_per_cpu=%s' \
+            "$frceapi_id" "$frceapi_restart" "${SLURMD_NODENAME:-$(uname -n)}" "${SLURM_CLUSTER_NAME:-}" \
+            "$frceapi_start" "${SLURM_CPUS_PER_TASK:-}" "${SLURM_NTASKS:-}" "${SLURM_MEM_PER_NODE:-}" \
+            "${SLURM_MEM_PER_CPU:-}"
+        printf ' partition=%s\n' "${SLURM_JOB_PARTITION:-}"
+    } >"$part" && mv -f "$part" "$frceapi_directory/started"
+}
+
+frceapi_record_end() {
+    local code=$1 cause=$2 end="$frceapi_directory/end.$frceapi_id.$frceapi_restart" part stat finish try
+    part="$frceapi_directory/.end.$frceapi_id.$frceapi_restart"
+    frceapi_now finish
+    read -r stat </proc/$$/stat
+    # proc(5): after the command name in parentheses, cutime and cstime are the 14th and 15th field.
+    read -r -a stat <<<"${stat##*) }"
+    for try in 1 2 3; do
+        printf 'id=%s restart=%s exit=%s cause=%s start=%s end=%s cpu_ticks=%s\n' "$frceapi_id" "$frceapi_restart" \
+            "$code" "$cause" "${frceapi_start:-$finish}" "$finish" "$((stat[13] + stat[14]))" >"$part" &&
+            mv -f "$part" "$end" && frceapi_link_end "$end" && return
+        frceapi_say "cannot record the end of the job in $frceapi_directory on $(uname -n) (try $try of 3)"
+        sleep "$try"
+    done
+}
+
+frceapi_cancel_ordered() {
+    local order=
+    read -r order <"$frceapi_directory/control"
+    [ "$order" = cancel ]
+} 2>/dev/null
+
+frceapi_restore_environment() {
+    local frceapi_entry frceapi_name frceapi_value
+    while IFS= read -r -d '' frceapi_entry; do
+        frceapi_name=${frceapi_entry%%=*} frceapi_value=${frceapi_entry#*=}
+        case $frceapi_name in
+        BASH_FUNC_*%%)
+            frceapi_name=${frceapi_name#BASH_FUNC_} frceapi_name=${frceapi_name%'%%'}
+            case $frceapi_name in *[!A-Za-z0-9_:.+-]* | '') continue ;; esac
+            eval "$frceapi_name $frceapi_value" && export -f "$frceapi_name"
+            ;;
+        *[!A-Za-z0-9_]* | [0-9]* | '') ;;
+        *) export "$frceapi_name=$frceapi_value" ;;
+        esac
+    done <"$frceapi_environment"
+} 2>/dev/null
+
+# Runs in a subshell of its own: what the environment, the set-up and the umask change ends with the job command.
+frceapi_payload() {
+    if [ -n "$frceapi_environment" ]; then
+        [ -r "$frceapi_environment" ] || {
+            frceapi_say "cannot read the environment file $frceapi_environment on $(uname -n)"
+            exit 74
+        }
+        frceapi_restore_environment
+    fi
+    [ -z "$frceapi_path_first" ] || export PATH="$frceapi_path_first${PATH:+:$PATH}"
+    [ -z "$frceapi_tmpdir" ] || export TMPDIR="$frceapi_tmpdir"
+    umask "$frceapi_umask"
+    cd -- "$frceapi_workdir" || {
+        frceapi_say "cannot enter the working directory $frceapi_workdir on $(uname -n)"
+        exit 72
+    }
+    [ -z "$frceapi_setup" ] || eval "$frceapi_setup"
+    exec "${frceapi_command[@]}"
+}
+
+frceapi_make_tmpdir() {
+    frceapi_tmpdir=
+    [ -n "$frceapi_scratch" ] || return 0
+    frceapi_tmpdir=$(mktemp -d -- "$frceapi_scratch/frceapi-$frceapi_id-XXXXXX") || {
+        frceapi_say "cannot make a TMPDIR in $frceapi_scratch on $(uname -n); see --frceapi-scratch"
+        frceapi_record_end 73 own
+        exit 73
+    }
+    trap 'rm -rf -- "$frceapi_tmpdir"' EXIT
+}
+
+frceapi_watch() {
+    while sleep "$frceapi_watch_seconds"; do
+        if frceapi_cancel_ordered; then kill -USR1 $$; fi
+    done
+}
+
+frceapi_stop() {
+    frceapi_cause=$1 frceapi_interrupted=1
+    kill -TERM -- "-$frceapi_child"
+    [ "$1" = signal ] || (sleep 10 && kill -KILL -- "-$frceapi_child") &
+} 2>/dev/null
+
+frceapi_run() {
+    local code watcher
+    frceapi_cause=own frceapi_interrupted=
+    set -m
+    frceapi_payload &
+    frceapi_child=$!
+    frceapi_watch >/dev/null 2>&1 &
+    watcher=$!
+    set +m
+    trap 'frceapi_stop signal' TERM INT HUP
+    trap 'frceapi_stop cancelled' USR1
+    # A trap ends `wait` early with a code of its own: then the child is waited for again.
+    while :; do
+        frceapi_interrupted=
+        wait "$frceapi_child"
+        code=$?
+        [ -n "$frceapi_interrupted" ] || break
+    done
+    trap '' TERM INT HUP USR1
+    kill -TERM -- "-$watcher" "-$frceapi_child" 2>/dev/null
+    [ "$frceapi_cause" = own ] || code=143
+    frceapi_record_end "$code" "$frceapi_cause"
+    return "$code"
+}
+
+frceapi_main() {
+    frceapi_id=${SLURM_JOB_ID:?is not set: this script runs as a Slurm job}
+    frceapi_restart=${SLURM_RESTART_COUNT:-0}
+    umask 077
+    frceapi_claim
+    frceapi_open_log
+    frceapi_repeat_own_end
+    frceapi_record_start
+    if frceapi_cancel_ordered; then
+        frceapi_say "this job was cancelled before it started"
+        frceapi_record_end 143 cancelled
+        exit 143
+    fi
+    frceapi_make_tmpdir
+    frceapi_run
+}
+
+frceapi_main; exit

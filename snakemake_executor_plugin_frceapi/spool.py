@@ -1,0 +1,244 @@
+"""The run directory on the shared file system: one directory a submission, and the markers that jobs leave there.
+
+Files are read only where they are complete: a writer makes them under another name and renames them. What cannot be
+read now (a stale handle, an entry that the attribute cache still hides) counts as absent and is looked for again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import stat
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from snakemake_executor_plugin_frceapi.errors import SettingsError
+from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
+from snakemake_executor_plugin_frceapi.tracker import Cause, End
+
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+_LONGEST_MARKER = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a job recorded as it started.
+
+    Attributes:
+        external_jobid: the job that runs.
+        node: name of its node.
+        cluster: name of the cluster as Slurm told the job, empty where it did not.
+        given: what Slurm gave it, by marker field, as Slurm wrote it.
+    """
+
+    external_jobid: str
+    node: str
+    cluster: str
+    given: Mapping[str, str]
+
+
+class Spool:
+    """The run directories of one user in one Snakemake working directory.
+
+    Args:
+        root: the directory that holds them, such as ``.snakemake/frceapi``.
+
+    Raises:
+        SettingsError: the directory belongs to somebody else, is no directory or cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.directory = root / _user_name()
+        self._jobs = self.directory / "jobs"
+        self._done = self.directory / "done"
+        root.mkdir(parents=True, exist_ok=True)
+        for directory in (self.directory, self._jobs, self._done):
+            _make_private_directory(directory)
+
+    def job_directory(self, token: str) -> Path:
+        """Return the run directory of a submission."""
+        return self._jobs / token
+
+    def done_entry(self, token: str) -> Path:
+        """Return the entry that appears when the submission's job has ended."""
+        return self._done / token
+
+    def write_job(self, token: str, jobscript: str, name: str, script: RunScript, record: Mapping[str, object]) -> None:
+        """Make the run directory of a submission and everything that its job needs.
+
+        Args:
+            token: the submission's token, not used before.
+            jobscript: text that runs the job command.
+            name: file name of the jobscript.
+            script: settings of the run script, which runs that jobscript.
+            record: what to keep of the job for people and for a later run.
+        """
+        directory = self.job_directory(token)
+        directory.mkdir(mode=0o700)
+        _write_private(directory / name, jobscript)
+        _write_private(directory / "run.sh", script.render())
+        _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
+        _write_private(directory / "control", "run\n")
+
+    def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
+        """Return the command that runs a jobscript of this run directory."""
+        return [*interpreter(jobscript), str(self.job_directory(token) / name)]
+
+    def write_environment(self, environment: bytes) -> Path:
+        """Keep an environment for the jobs to restore and return its file, which is named by its content."""
+        path = self.directory / f"env-{sha256(environment).hexdigest()[:16]}"
+        if not path.exists():
+            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            _write_private(part, environment)
+            part.rename(path)
+        return path
+
+    def order_cancel(self, token: str) -> bool:
+        """Forbid a submission to begin, and end it where it runs; return whether the order was written."""
+        try:
+            control = self.job_directory(token) / "control"
+            with control.open("r+", encoding="ascii") as file:
+                file.write("cancel\n")
+        except OSError:
+            return False
+        return True
+
+    def new_ends(self, wanted: Container[str]) -> Iterator[tuple[str, End]]:
+        """Look once for jobs that have ended.
+
+        Args:
+            wanted: tokens of interest; the entries of other runs are left alone.
+
+        Yields:
+            Token and end of each.
+        """
+        try:
+            with os.scandir(self._done) as entries:
+                names = [entry.name for entry in entries if entry.name in wanted]
+        except OSError:
+            return
+        for name in names:
+            if end := parse_end(_read(self._done / name)):
+                yield name, end
+
+    def latest_end(self, token: str) -> End | None:
+        """Return the end with the highest restart that stands in a run directory, linked or not."""
+        ends = [parse_end(_read(path)) for path in _listdir(self.job_directory(token)) if path.name.startswith("end.")]
+        return max((end for end in ends if end), key=lambda end: end.restart, default=None)
+
+    def claimed_by(self, token: str) -> str | None:
+        """Return the external jobid of the job that has claimed a submission, or None."""
+        owner = _read(self.job_directory(token) / "claim").strip()
+        return owner if owner.isdigit() else None
+
+    def start(self, token: str) -> Start | None:
+        """Return what the job of a submission recorded as it started, or None."""
+        return parse_start(_read(self.job_directory(token) / "started"))
+
+    def forget_end(self, token: str) -> None:
+        """Take an end out of the listing of ends, which so does not grow with the run."""
+        self.done_entry(token).unlink(missing_ok=True)
+
+    def remove_job(self, token: str) -> None:
+        """Remove everything of a submission whose job has ended by itself."""
+        shutil.rmtree(self.job_directory(token), ignore_errors=True)
+
+    def has_jobs(self) -> bool:
+        """Return whether a run directory is left."""
+        return bool(_listdir(self._jobs))
+
+    def remove_environments(self) -> None:
+        """Remove all environment files."""
+        for path in _listdir(self.directory):
+            if path.name.startswith(("env-", ".env-")):
+                path.unlink(missing_ok=True)
+
+
+def new_token() -> str:
+    """Return a new token: random, so that nobody can guess a name in advance."""
+    return secrets.token_hex(8)
+
+
+def parse_end(text: str) -> End | None:
+    """Return the end that a marker describes, or None where it is torn or not one."""
+    fields = _fields(text)
+    try:
+        return End(
+            external_jobid=_digits(fields["id"]),
+            restart=int(fields["restart"]),
+            exit_code=int(fields["exit"]),
+            cause=Cause(fields["cause"]),
+            start=float(fields["start"]),
+            end=float(fields["end"]),
+            cpu_seconds=int(fields["cpu_ticks"]) / _CLOCK_TICKS,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_start(text: str) -> Start | None:
+    """Return the start that a marker describes, or None where it is torn or not one."""
+    fields = _fields(text)
+    try:
+        return Start(_digits(fields.pop("id")), fields.pop("node"), fields.pop("cluster"), fields)
+    except (KeyError, ValueError):
+        return None
+
+
+def _fields(text: str) -> dict[str, str]:
+    if not text.endswith("\n"):
+        return {}
+    return dict(word.split("=", 1) for word in text.split() if "=" in word)
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return text
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_LONGEST_MARKER)
+    except OSError:
+        return ""
+
+
+def _listdir(path: Path) -> Iterable[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []
+
+
+def _write_private(path: Path, content: str | bytes) -> None:
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(data)
+
+
+def _make_private_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise SettingsError(f"{path} is not a directory of yours; move it away and start again") from None
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            path.chmod(0o700)
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"

@@ -1,0 +1,165 @@
+"""Jobs on their way to the API: the record of one submission, and the threads that send them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome
+from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.tracker import History
+
+CALL = "submit_job"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Submission:
+    """One submission of one job, from the moment Snakemake hands it over until its verdict is reported.
+
+    Attributes:
+        token: name of its run directory.
+        job_info: Snakemake's own record, handed back with each report.
+        rule: name of its rule or group.
+        request: what is asked of the scheduler.
+        body: the encoded request.
+        log_directory: directory of its log.
+        prepare: writes its run directory; called once, before the first POST.
+        prepared: whether that was done.
+        posts: how often the body was posted and may have arrived.
+        unknown_since: monotonic time since when nobody knows whether the API took it, or None.
+        external_jobid: the job's number at Slurm, once known.
+        history: what was seen of the job.
+    """
+
+    token: str
+    job_info: Any
+    rule: str
+    request: JobRequest
+    body: bytes
+    log_directory: Path
+    prepare: Callable[[], None]
+    prepared: bool = False
+    posts: int = 0
+    unknown_since: float | None = None
+    external_jobid: str | None = None
+    history: History = field(default_factory=History)
+
+    @property
+    def log(self) -> Path:
+        """The job's log; it exists once the job has started."""
+        return self.log_directory / f"{self.external_jobid}.log"
+
+
+class Submitter:
+    """Sends submissions over several connections at a time.
+
+    A submission that surely did not reach the API is sent again, after a pause for all of them, until it does or until
+    the submitter is stopped.
+
+    Args:
+        post: sends one body.
+        connections: how many are sent at the same time.
+        outages: is told about failures and decides on pauses.
+        notify: called when an outcome can be fetched.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[bytes], SubmitOutcome],
+        connections: int,
+        outages: OutageMonitor,
+        notify: Callable[[], None],
+    ) -> None:
+        self._post = post
+        self._connections = connections
+        self._outages = outages
+        self._notify = notify
+        self._queue: deque[Submission] = deque()
+        self._outcomes: deque[tuple[Submission, SubmitOutcome]] = deque()
+        self._changed = threading.Condition()
+        self._resume = 0.0
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self._in_flight = 0
+
+    def put(self, submission: Submission) -> None:
+        """Send a submission as soon as a connection is free."""
+        with self._changed:
+            self._queue.append(submission)
+            idle = len(self._threads) - self._in_flight
+            if idle < len(self._queue) and len(self._threads) < self._connections:
+                self._start_thread()
+            self._changed.notify()
+
+    def outcomes(self) -> list[tuple[Submission, SubmitOutcome]]:
+        """Return what has come of submissions since the last call, in the order in which it became known."""
+        with self._changed:
+            found = list(self._outcomes)
+            self._outcomes.clear()
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be sent, is being sent, or has an outcome that was not fetched."""
+        with self._changed:
+            return bool(self._queue or self._in_flight or self._outcomes)
+
+    def stop(self, timeout_seconds: float) -> list[Submission]:
+        """Send nothing more, wait for what is being sent, and return what was never sent."""
+        with self._changed:
+            self._stopped = True
+            unsent = list(self._queue)
+            self._queue.clear()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._in_flight, timeout_seconds)
+        return unsent
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"frceapi-submit-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        while submission := self._next():
+            outcome = self._send(submission)
+            with self._changed:
+                self._in_flight -= 1
+                if isinstance(outcome, NotSent) and not self._stopped:
+                    self._queue.appendleft(submission)
+                else:
+                    self._outcomes.append((submission, outcome))
+                self._changed.notify_all()
+            self._notify()
+
+    def _next(self) -> Submission | None:
+        with self._changed:
+            while not self._stopped:
+                pause = self._resume - time.monotonic()
+                if self._queue and pause <= 0:
+                    self._in_flight += 1
+                    return self._queue.popleft()
+                self._changed.wait(pause if self._queue else None)
+        return None
+
+    def _send(self, submission: Submission) -> SubmitOutcome:
+        try:
+            if not submission.prepared:
+                submission.prepare()
+                submission.prepared = True
+        except OSError as error:
+            return Refused("run_directory", f"its run directory cannot be written: {error}")
+        submission.posts += 1
+        outcome = self._post(submission.body)
+        if isinstance(outcome, NotSent):
+            submission.posts -= 1
+            wait = self._outages.failed(CALL, outcome.fault)
+            with self._changed:
+                self._resume = max(self._resume, time.monotonic() + wait)
+        else:
+            self._outages.succeeded(CALL)
+        return outcome
