@@ -27,6 +27,7 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
     trusted_certificates,
 )
 from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Route, exchange
+from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.retry import parse_retry_after
@@ -70,6 +71,8 @@ class Client:
         # A proxy must not see the secret of a sandbox, and cannot reach this machine's loopback address anyway.
         proxies = {} if is_loopback(config.base_url) else get_environ_proxies(config.base_url, no_proxy=None)
         self._route = Route(config.connect_timeout_seconds, trusted_certificates(config, os.environ), proxies)
+        self._mask = PathMask(config.base_url)
+        self._mask.install()
         self._local = threading.local()
         self._lines: WeakSet[_Line] = WeakSet()
         self._lock = threading.Lock()
@@ -109,7 +112,7 @@ class Client:
         try:
             reply = self._call("GET", url, None, self._config.status_deadline_seconds, self._config.max_listing_bytes)
         except LostExchange as lost:
-            raise TransientFault(f"{lost}; asking again later") from None
+            raise TransientFault(f"{lost}; there is no listing") from None
         return decode_listing(
             reply.status_code,
             reply.content_type,
@@ -125,6 +128,7 @@ class Client:
         with self._lock:
             for line in self._lines:
                 line.adapter.close()
+        self._mask.remove()
 
     def _call(self, method: str, url: str, body: bytes | None, seconds: float, max_bytes: int) -> Reply:
         line = self._line()

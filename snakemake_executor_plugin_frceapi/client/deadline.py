@@ -50,13 +50,17 @@ class Deadline:
                 self._sockets.pop().close()
 
     def watch(self, fileno: int) -> None:
-        """Shuts this socket down when the time runs out, at once when it already has."""
+        """Shuts this socket down when the time runs out.
+
+        Raises:
+            TimeoutError: it already has.
+        """
         # A handle of our own: TLS replaces the Python object, and a closed number may be another file a moment later.
         handle = socket.socket(fileno=socket.dup(fileno))
         with self._lock:
             self._sockets.append(handle)
             if self.expired:
-                _shut(handle)
+                raise TimeoutError
 
     def _expire(self) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, SettingsError
 
 _PUBLIC_SEGMENTS = {"", "hpcapi", "submit_job", "query_status"}
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -81,7 +84,7 @@ def check_url(url: str) -> None:
         SettingsError: no ``https`` where it is needed, no host, or parts that a base URL does not have.
     """
     parts = _split(url)
-    if parts is None or not parts.hostname or parts.scheme not in ("http", "https"):
+    if parts is None or not _HOST.fullmatch(parts.hostname or "") or parts.scheme not in ("http", "https"):
         raise SettingsError(
             f"--frceapi-url is {public_url(url)!r}: give a URL such as https://hpcapi.ncifcrf.gov/hpcapi"
         )

@@ -120,17 +120,19 @@ def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | 
 
 def _unsent(err: Exception, message: str) -> ServiceError:
     root = _root(err)
+    if isinstance(err, requests.exceptions.ProxyError):
+        return TransientFault(f"{message}; correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
     if isinstance(root, ssl.SSLCertVerificationError) or "CERTIFICATE" in (getattr(root, "reason", None) or ""):
         return ConfigurationFault(
             f"{message}; if the site has a certificate authority of its own, name its PEM file with --frceapi-ca-bundle"
         )
     if isinstance(root, ssl.SSLError) and not isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return ConfigurationFault(f"{message}; check --frceapi-url, and --frceapi-ca-bundle if it is set")
-    if isinstance(root, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError)):
+    if isinstance(root, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError)):
         return ConfigurationFault(f"{message}; check --frceapi-url and HTTPS_PROXY")
     if isinstance(root, socket.gaierror):
-        return TransientFault(f"{message}; check the network and --frceapi-url; trying again later")
-    return TransientFault(f"{message}; trying again later")
+        return TransientFault(f"{message}; check the network and --frceapi-url")
+    return TransientFault(f"{message}; check the network or VPN")
 
 
 def _chain(err: BaseException) -> Iterator[BaseException]:
@@ -146,17 +148,19 @@ def _root(err: BaseException) -> BaseException:
 
 def _cause_text(err: Exception) -> str:
     """Returns what happened in words of ours or of the operating system."""
-    root = _root(err)
-    if isinstance(root, _TooLargeError):
-        return str(root)
-    if isinstance(root, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({root.verify_message})"
-    if isinstance(root, ssl.SSLError):
-        return f"TLS failed ({root.reason or type(root).__name__})"
-    if isinstance(root, socket.gaierror):
-        return f"the host name is not known ({root.strerror})"
-    if isinstance(root, TimeoutError):
-        return "it did not answer in time"
-    if isinstance(root, OSError) and root.errno:
-        return os.strerror(root.errno)
-    return f"the connection broke ({type(root).__name__})"
+    match _root(err):
+        case _TooLargeError() as root:
+            text = str(root)
+        case ssl.SSLCertVerificationError() as root:
+            text = f"its certificate is not trusted ({root.verify_message})"
+        case ssl.SSLError() as root:
+            text = f"TLS failed ({root.reason or type(root).__name__})"
+        case socket.gaierror() as root:
+            text = f"the host name is not known ({root.strerror})"
+        case TimeoutError():
+            text = "it did not answer in time"
+        case OSError(errno=int(number)):
+            text = os.strerror(number)
+        case root:
+            text = f"the connection broke ({type(root).__name__})"
+    return text

@@ -100,9 +100,9 @@ def decode_listing(
         raise _fault(status_code, said, location, retry_after_seconds)
     document = parse_document(body)
     if document is None or verdict_of(document) is None:
-        raise TransientFault(f"{said}, which is no listing; asking again later")
+        raise TransientFault(f"{said}, which is no listing; if that stays so, check --frceapi-url")
     if not verdict_of(document):
-        raise TransientFault(f"{url} could not list the jobs: {printable(reason_of(document))}; asking again later")
+        raise TransientFault(f"{url} could not list the jobs: {printable(reason_of(document)) or 'no reason given'}")
     return Listing(_jobs(document, wanted, said))
 
 
@@ -130,7 +130,7 @@ def _refusal(reason: str) -> SubmitOutcome:
     if any(text in lower for text in TRANSIENT_TEXTS):
         return Unknown(f"the service lost Slurm while it submitted: {shown}; Slurm may have taken the job")
     if any(text in lower for text in NOT_NOW_TEXTS):
-        return NotSent(TransientFault(f"Slurm takes no jobs now: {shown}; trying again later"))
+        return NotSent(TransientFault(f"Slurm takes no jobs at the moment: {shown}"))
     if reason in ERRORS:
         return Refused(reason, f"the service refused the job ({reason}): {ERRORS[reason]}")
     return Refused(shown, f"the service refused the job for a reason that its documentation does not list: {shown}")
@@ -140,7 +140,7 @@ def _fault(status_code: int, said: str, location: str, retry_after_seconds: floa
     if status_code == 401:
         return TicketFault(f"{said}: it did not accept the Kerberos ticket; type `kinit`, and check `date`")
     if status_code in (408, 429) or status_code >= 500 or status_code < 300:
-        return TransientFault(f"{said}; trying again later", retry_after_seconds)
+        return TransientFault(f"{said}: it cannot work at the moment", retry_after_seconds)
     return ConfigurationFault(f"{said}: {_configuration_hint(status_code, location)}")
 
 
@@ -161,7 +161,7 @@ def _jobs(document: Mapping[str, Any], wanted: Collection[str] | None, said: str
     rows = {key: document[key] for key in keys if key in document and _JOBID.fullmatch(key)}
     jobs = {key: status for key, row in rows.items() if (status := _job_status(key, row)) is not None}
     if rows and not jobs:
-        raise TransientFault(f"{said}, in which no job has a state; asking again later")
+        raise TransientFault(f"{said}, in which no job has a state")
     return jobs
 
 

@@ -1,0 +1,91 @@
+"""The Negotiate header (RFC 4559), sent with the first request and to one host only.
+
+requests-gssapi's own way would send each request twice, repeat it after a 401, follow redirects with a token for
+another host, and hide every Kerberos failure behind a 401. So only its token is used.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest
+
+from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_libraries
+from snakemake_executor_plugin_frceapi.auth.ticket import inspect_ticket
+from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
+
+_MINOR_TEXT = re.compile(r"Minor \(\d+\): (.*)", re.DOTALL)
+_SERVER_UNKNOWN = re.compile(r"Server (\S+) not found in Kerberos database")
+
+
+class NegotiateAuth:
+    """Puts a token into each request, as ``auth`` of requests; one object for each thread.
+
+    Each token has a GSS context of its own, because two threads that step one context crash the interpreter.
+    Mutual authentication is left to TLS, and no ticket is forwarded.
+    """
+
+    def __init__(self, host: str, target_name: str | None, deadline_seconds: float = KERBEROS_DEADLINE_SECONDS) -> None:
+        self._host = host.lower()
+        self._target_name = target_name or f"HTTP@{self._host}"
+        self._watchdog = Watchdog(deadline_seconds)
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Adds the header.
+
+        Raises:
+            TicketFault: there is no usable ticket.
+            TransientFault: no KDC answers.
+            ConfigurationFault: Kerberos does not know the service, or there is no Kerberos library.
+        """
+        url = urlsplit(request.url or "")
+        if url.scheme != "https" or url.hostname != self._host:
+            raise ConfigurationFault(
+                f"no Kerberos token is sent to {url.scheme}://{url.hostname}, only to https://{self._host}: "
+                "check --frceapi-url"
+            )
+        request.headers["Authorization"] = self._watchdog.run(self._token)
+        return request
+
+    def _token(self) -> str:
+        _, requests_gssapi = load_libraries()
+        maker = requests_gssapi.HTTPSPNEGOAuth(
+            mutual_authentication=requests_gssapi.DISABLED, target_name=self._target_name, delegate=False
+        )
+        try:
+            return str(maker.generate_request_header(None, self._host, is_preemptive=True))
+        except requests_gssapi.exceptions.SPNEGOExchangeError as err:
+            raise _fault(str(err)) from err
+
+
+def _fault(text: str) -> ServiceError:
+    """Returns what a failure of GSSAPI means; its numbers do not tell, because SPNEGO hides those of Kerberos.
+
+    Raises:
+        TicketFault: there is no ticket, or it has expired.
+    """
+    found = _MINOR_TEXT.search(text)
+    detail = " ".join((found.group(1) if found else text).split())
+    lower = detail.lower()
+    if unknown := _SERVER_UNKNOWN.search(detail):
+        return ConfigurationFault(
+            f"Kerberos does not know the service {unknown.group(1)}: check --frceapi-url, or name the service with "
+            "--frceapi-target-name HTTP@HOST"
+        )
+    if "kdc" in lower or "resolve" in lower:
+        return TransientFault(f"no KDC can be reached ({detail}): check the network or VPN, and /etc/krb5.conf")
+    if "clock skew" in lower:
+        return TicketFault(f"Kerberos refuses this machine's clock ({detail}): set the time")
+    ticket = inspect_ticket()
+    return TicketFault(f"the ticket of {ticket.principal} in {ticket.cache} gives no token ({detail}): type `kinit`")
+
+
+def negotiate_auth(host: str, target_name: str | None) -> NegotiateAuth:
+    """Returns an authentication for one thread.
+
+    Args:
+        host: the only host that gets a token.
+        target_name: service principal as ``HTTP@host``; None for that of `host`.
+    """
+    return NegotiateAuth(host, target_name)

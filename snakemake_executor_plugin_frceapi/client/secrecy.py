@@ -1,0 +1,36 @@
+"""Keeps the secret of a sandbox's URL out of the log of urllib3, which writes the path of each request."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urlsplit
+
+from snakemake_executor_plugin_frceapi.client.endpoint import public_url
+
+_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
+
+
+class PathMask(logging.Filter):
+    """Writes the public form of a base URL's path in place of the path."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._path = urlsplit(base_url).path.rstrip("/")
+        self._shown = urlsplit(public_url(base_url)).path.rstrip("/")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes a record that holds the path."""
+        text = record.getMessage()
+        if self._path and self._path in text:
+            record.msg, record.args = text.replace(self._path, self._shown), None
+        return True
+
+    def install(self) -> None:
+        """Begins to mask."""
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self)
+
+    def remove(self) -> None:
+        """Ends it."""
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self)
