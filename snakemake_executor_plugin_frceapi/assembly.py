@@ -14,6 +14,7 @@ from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -55,12 +56,23 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The parts of one run that the executor uses itself."""
+    """The parts of one run that the executor uses itself.
 
+    Attributes:
+        spool: the run directory.
+        preparation: makes submissions of ready jobs.
+        run: the jobs.
+        departure: ends the run.
+        refresh: makes sure that the environment file is there before jobs are submitted.
+        close: ends what goes on beside the run.
+    """
+
+    spool: Spool
     preparation: Preparation
     run: Run
     departure: Departure
     refresh: Callable[[], object]
+    close: Callable[[], None]
 
 
 def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
@@ -71,14 +83,18 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     """
     settings = around.settings
     variables = _variables(around)
-    client = Client(_client_config(settings))
+    config = _client_config(settings)
+    client = Client(config)
     client.query_status(())
+    keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
+    if keeper:
+        keeper.start()
     spool = Spool(around.persistence.absolute() / "frceapi")
     if not spool.has_jobs():
-        spool.remove_environments()
+        spool.remove_shared()
     remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
     content = encode(variables)
-    script = _script(around, variables, spool.write_environment(content) if variables else None)
+    script = _script(around, variables, spool.write_shared("env", content) if variables else None)
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
     run = Run(client, spool, _policy(around), reporter, time.monotonic)
@@ -86,10 +102,12 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
     return Assembly(
+        spool,
         Preparation(spool, defaults, encoding, around.log_root, script),
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
-        (lambda: spool.write_environment(content)) if variables else (lambda: None),
+        (lambda: spool.write_shared("env", content)) if variables else (lambda: None),
+        keeper.stop if keeper else (lambda: None),
     )
 
 

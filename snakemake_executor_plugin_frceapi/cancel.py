@@ -88,23 +88,23 @@ class Canceller:
     def _wait(self, submissions: Sequence[Submission], until: float) -> list[str]:
         alive = {item.token: item for item in submissions}
         while alive:
-            for token, _ in list(self._spool.new_ends(alive)):
+            gone = {token for token, _ in self._spool.new_ends(alive)} | self._ended_by_listing(alive)
+            for token in gone:
                 del alive[token]
                 self._spool.forget_end(token)
-            for token in self._ended_by_listing(alive):
-                del alive[token]
+                self._spool.remove_job(token)
             if not alive or time.monotonic() >= until:
                 break
             time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
         return sorted((item.external_jobid or f"unknown (token {item.token})" for item in alive.values()), key=_order)
 
-    def _ended_by_listing(self, alive: dict[str, Submission]) -> list[str]:
+    def _ended_by_listing(self, alive: dict[str, Submission]) -> set[str]:
         try:
             listing = self._service.query_status({item.external_jobid or "" for item in alive.values()})
         except ServiceError:
-            return []
+            return set()
         states = {token: listing.jobs.get(item.external_jobid or "") for token, item in alive.items()}
-        return [token for token, status in states.items() if status is not None and status.state.is_final]
+        return {token for token, status in states.items() if status is not None and status.state.is_final}
 
 
 def helper_script(jobids: Iterable[str]) -> str:

@@ -62,6 +62,7 @@ class JobArguments:
         attempt: which attempt this is.
         unneeded_temp_files: temporary files that nobody needs once the job has ended.
         wait_for_files: files that the job must be able to see before it begins.
+        wait_for_files_file: a file that lists them instead, one a line.
     """
 
     target_jobs: Sequence[str]
@@ -71,6 +72,7 @@ class JobArguments:
     attempt: int
     unneeded_temp_files: Sequence[str]
     wait_for_files: Sequence[str]
+    wait_for_files_file: str | None = None
 
     def line(self) -> str:
         """Return the arguments, quoted for a POSIX shell.
@@ -87,6 +89,7 @@ class JobArguments:
             ("--wait-for-files", self.wait_for_files),
         ):
             words += [flag, *files] if files else []
+        words += ["--wait-for-files-file", self.wait_for_files_file] if self.wait_for_files_file else []
         return quote(words)
 
 

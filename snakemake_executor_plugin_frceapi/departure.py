@@ -69,7 +69,7 @@ class Departure:
         self._run.stop(_STOP_SECONDS)
         self._run.close()
         if not self._spool.has_jobs():
-            self._spool.remove_environments()
+            self._spool.remove_shared()
 
     def _cancel(self) -> None:
         live = self._run.live

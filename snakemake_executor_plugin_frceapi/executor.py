@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.submission import Submission
 
 _BEFORE_START_SECONDS = 0.05
+_MOST_INLINE_BYTES = 64_000
 
 
 class Executor(RemoteExecutor):
@@ -114,6 +115,7 @@ class Executor(RemoteExecutor):
         self._closed = True
         if self._parts is not None:
             self._parts.departure.close()
+            self._parts.close()
         super().shutdown()  # type: ignore[no-untyped-call]
         for number, handler in self._former_handlers.items():
             signal.signal(number, handler)
@@ -152,6 +154,9 @@ class Executor(RemoteExecutor):
         from snakemake_executor_plugin_frceapi.command import JobArguments
 
         shared = SharedFSUsage.INPUT_OUTPUT in self.workflow.storage_settings.shared_fs_usage
+        files = [str(path) for path in job.get_wait_for_files()] if shared else []
+        listed = "".join(f"{path}\n" for path in files).encode("utf-8", "surrogateescape")
+        inline = len(listed) <= _MOST_INLINE_BYTES
         return JobArguments(
             target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
             rules=job.rules,
@@ -159,7 +164,8 @@ class Executor(RemoteExecutor):
             cores=str(kwargs.get("cores", self.cores)),
             attempt=job.attempt,
             unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
-            wait_for_files=[str(path) for path in job.get_wait_for_files()] if shared else [],
+            wait_for_files=files if inline else [],
+            wait_for_files_file=None if inline else str(self._run_parts.spool.write_shared("files", listed)),
         ).line()
 
     def format_job_exec(self, job: Any) -> str:

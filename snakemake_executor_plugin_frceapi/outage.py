@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
-from snakemake_executor_plugin_frceapi.retry import backoff_seconds
+from snakemake_executor_plugin_frceapi.errors import ServiceError
+from snakemake_executor_plugin_frceapi.retry import wait_seconds
 
 
 @dataclass(slots=True)
@@ -42,9 +42,7 @@ class OutageMonitor:
                 self._since = trouble.since
         if begins:
             self._say(f"{fault} Jobs that were submitted are not affected; trying again until it works.")
-        wait = backoff_seconds(trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
-        asked = fault.retry_after_seconds if isinstance(fault, TransientFault) else None
-        return max(wait, asked or 0.0)
+        return wait_seconds(fault, trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
 
     def succeeded(self, call: str) -> None:
         """Note that a call was answered."""

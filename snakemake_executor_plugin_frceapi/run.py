@@ -112,6 +112,7 @@ class Run:
         self._policy = policy
         self._reporter = reporter
         self._clock = clock
+        self._round = threading.Lock()
         self._changed = threading.Event()
         self._closed = False
         self._live: dict[str, Submission] = {}
@@ -156,32 +157,38 @@ class Run:
         Raises:
             GaveUp: the API has been out of reach for too long; the jobs are left alone.
         """
-        for item, outcome in self._submitter.outcomes():
-            self._settle(item, outcome)
-        self._reconcile()
-        listing = self._poller.take()
-        if listing is not None:
-            self._note_listing(listing)
-        ended = self._note_ends()
-        for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
-            self._conclude(token)
-        self._check_patience()
+        with self._round:
+            for item, outcome in self._submitter.outcomes():
+                self._settle(item, outcome)
+            self._reconcile()
+            listing = self._poller.take()
+            if listing is not None:
+                self._note_listing(listing)
+            ended = self._note_ends()
+            for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
+                self._conclude(token)
+            self._check_patience()
 
-    def stop(self, timeout_seconds: float) -> list[Submission]:
-        """Submit nothing more and ask for no more listings; return what was never sent.
+    def stop(self, timeout_seconds: float) -> None:
+        """Submit nothing more and ask for no more listings.
 
-        What was being sent is waited for, so that `live` is complete afterwards.
+        What is being sent is waited for, so that `live` is complete afterwards.
         """
         self._poller.stop()
         unsent = self._submitter.stop(timeout_seconds)
-        for item, outcome in self._submitter.outcomes():
-            match outcome:
-                case Accepted(external_jobid):
-                    item.external_jobid = external_jobid
-                    self._live[item.token] = item
-                case Unknown():
-                    self._unknown[item.token] = item
-        return unsent
+        with self._round:
+            for item, outcome in self._submitter.outcomes():
+                match outcome:
+                    case Accepted(external_jobid):
+                        item.external_jobid = external_jobid
+                        self._live[item.token] = item
+                    case Unknown():
+                        self._unknown[item.token] = item
+                    case _:
+                        unsent.append(item)
+            for item in unsent:
+                if item.posts == 0:
+                    self._spool.remove_job(item.token)
 
     def close(self) -> None:
         """End the present `wait` for good."""

@@ -56,8 +56,9 @@ class Spool:
         self.directory = root / _user_name()
         self._jobs = self.directory / "jobs"
         self._done = self.directory / "done"
+        self._shared = self.directory / "shared"
         root.mkdir(parents=True, exist_ok=True)
-        for directory in (self.directory, self._jobs, self._done):
+        for directory in (self.directory, self._jobs, self._done, self._shared):
             _make_private_directory(directory)
 
     def job_directory(self, token: str) -> Path:
@@ -89,12 +90,17 @@ class Spool:
         """Return the command that runs a jobscript of this run directory."""
         return [*interpreter(jobscript), str(self.job_directory(token) / name)]
 
-    def write_environment(self, environment: bytes) -> Path:
-        """Keep an environment for the jobs to restore and return its file, which is named by its content."""
-        path = self.directory / f"env-{sha256(environment).hexdigest()[:16]}"
+    def write_shared(self, kind: str, content: bytes) -> Path:
+        """Keep something that several jobs read, and return its file, which is named by its content.
+
+        Args:
+            kind: what it is, such as ``env``.
+            content: the content of the file.
+        """
+        path = self._shared / f"{kind}-{sha256(content).hexdigest()[:16]}"
         if not path.exists():
             part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            _write_private(part, environment)
+            _write_private(part, content)
             part.rename(path)
         return path
 
@@ -152,11 +158,10 @@ class Spool:
         """Return whether a run directory is left."""
         return bool(_listdir(self._jobs))
 
-    def remove_environments(self) -> None:
-        """Remove all environment files."""
-        for path in _listdir(self.directory):
-            if path.name.startswith(("env-", ".env-")):
-                path.unlink(missing_ok=True)
+    def remove_shared(self) -> None:
+        """Remove everything that `write_shared` has kept."""
+        for path in _listdir(self._shared):
+            path.unlink(missing_ok=True)
 
 
 def new_token() -> str:
