@@ -19,7 +19,7 @@ _TICKET_CAP_SECONDS = 15.0
 
 
 def backoff_seconds(try_number: int, *, initial: float = 1.0, cap: float = _CAP_SECONDS, jitter: float = 0.0) -> float:
-    """Returns how long to wait after the n-th try: doubling, at most `cap`, and up to half of it taken off.
+    """Return how long to wait after the n-th try: doubling, at most `cap`, and up to half of it taken off.
 
     Args:
         try_number: 1 for the first try.
@@ -32,7 +32,7 @@ def backoff_seconds(try_number: int, *, initial: float = 1.0, cap: float = _CAP_
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Returns the seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3), or None when it makes no sense.
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3), or None when it makes no sense.
 
     Args:
         value: whole seconds, or an HTTP date.
@@ -50,7 +50,7 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
 
 
 def wait_seconds(fault: ServiceError, try_number: int, *, jitter: float) -> float:
-    """Returns how long to wait before a call that failed is tried again.
+    """Return how long to wait before a call that failed is tried again.
 
     Args:
         fault: why it failed.

@@ -18,19 +18,19 @@ KERBEROS_DEADLINE_SECONDS = 15.0
 
 
 def load_libraries() -> tuple[Any, Any]:
-    """Returns the modules gssapi and requests_gssapi.
+    """Return the modules gssapi and requests_gssapi.
 
     Raises:
         ConfigurationFault: one of them, or the system's Kerberos library beneath, is missing or broken.
     """
     try:
-        import gssapi  # noqa: PLC0415 - most commands need no Kerberos, and some machines have none
-        import requests_gssapi  # noqa: PLC0415 - likewise
+        import gssapi
+        import requests_gssapi
     except (ImportError, OSError) as err:
         raise ConfigurationFault(
             f"the Kerberos library cannot be loaded ({' '.join(str(err).split())}): install "
-            "libkrb5-dev gcc python3-dev (Debian, Ubuntu) or krb5-devel gcc python3-devel (Fedora, RHEL), then `pip install requests-gssapi`; "
-            "or python-gssapi from conda-forge"
+            "libkrb5-dev gcc python3-dev (Debian, Ubuntu) or krb5-devel gcc python3-devel (Fedora, RHEL), "
+            "then `pip install requests-gssapi`; or python-gssapi from conda-forge"
         ) from err
     # It prints two tracebacks for each failure, and whole tokens where debugging is on.
     logging.getLogger("requests_gssapi").setLevel(logging.CRITICAL)
@@ -49,7 +49,7 @@ class Watchdog:
         self._left_behind.set_result(None)
 
     def run(self, work: Callable[[], T]) -> T:
-        """Returns what the work returns, or raises what it raises.
+        """Return what the work returns, or raises what it raises.
 
         Raises:
             TransientFault: it took too long.

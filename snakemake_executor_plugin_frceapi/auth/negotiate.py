@@ -32,7 +32,7 @@ class NegotiateAuth:
         self._watchdog = Watchdog(deadline_seconds)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Adds the header.
+        """Add the header.
 
         Raises:
             TicketFault: there is no usable ticket.
@@ -60,7 +60,7 @@ class NegotiateAuth:
 
 
 def _fault(text: str) -> ServiceError:
-    """Returns what a failure of GSSAPI means; its numbers do not tell, because SPNEGO hides those of Kerberos.
+    """Return what a failure of GSSAPI means; its numbers do not tell, because SPNEGO hides those of Kerberos.
 
     Raises:
         TicketFault: there is no ticket, or it has expired.
@@ -82,7 +82,7 @@ def _fault(text: str) -> ServiceError:
 
 
 def negotiate_auth(host: str, target_name: str | None) -> NegotiateAuth:
-    """Returns an authentication for one thread.
+    """Return an authentication for one thread.
 
     Args:
         host: the only host that gets a token.

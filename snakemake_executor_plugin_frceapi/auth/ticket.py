@@ -40,7 +40,7 @@ class Ticket:
 
 
 def ticket_status() -> Ticket:
-    """Returns the ticket that the next request would use.
+    """Return the ticket that the next request would use.
 
     Raises:
         TicketFault: there is none, or it has expired.
@@ -51,7 +51,7 @@ def ticket_status() -> Ticket:
 
 
 def inspect_ticket() -> Ticket:
-    """Does what `ticket_status` says, without a limit of time."""
+    """Do what `ticket_status` says, without a limit of time."""
     gssapi, _ = load_libraries()
     listed = parse_klist(_listed(), os.environ.get("KRB5CCNAME", "the default cache"))
     try:
@@ -69,7 +69,7 @@ def inspect_ticket() -> Ticket:
 
 
 def parse_klist(text: str, cache: str) -> Ticket:
-    """Returns what ``klist`` of MIT Kerberos says in the C locale; times are those of this machine's zone.
+    """Return what ``klist`` of MIT Kerberos says in the C locale; times are those of this machine's zone.
 
     Args:
         text: its output, empty where there is no such program.
@@ -85,7 +85,7 @@ def parse_klist(text: str, cache: str) -> Ticket:
 
 
 def renewal_time(ticket: Ticket, now: datetime) -> datetime | None:
-    """Returns when to renew a ticket seen at `now`: half-way to its end; None where renewal brings nothing.
+    """Return when to renew a ticket seen at `now`: half-way to its end; None where renewal brings nothing.
 
     An expired ticket cannot be renewed (kinit(1)), so the second half is for trying again.
     """
@@ -95,7 +95,7 @@ def renewal_time(ticket: Ticket, now: datetime) -> datetime | None:
 
 
 def renew_ticket() -> None:
-    """Renews the ticket in its cache with ``kinit -R``; one thread at a time.
+    """Renew the ticket in its cache with ``kinit -R``; one thread at a time.
 
     Raises:
         TicketFault: it could not be renewed.

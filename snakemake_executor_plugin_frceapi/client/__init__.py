@@ -48,13 +48,13 @@ class _Line:
         self._used_at = time.monotonic()
 
     def freshen(self) -> None:
-        """Drops a connection that has been idle for long enough to be closed by the server."""
+        """Drop a connection that has been idle for long enough to be closed by the server."""
         now = time.monotonic()
         if now - self._used_at > _REUSE_IDLE_SECONDS:
             self.adapter.close()
 
     def touch(self) -> None:
-        """Notes that the connection has just been used."""
+        """Note that the connection has just been used."""
         self._used_at = time.monotonic()
 
 
@@ -62,7 +62,7 @@ class Client:
     """Speaks to the service; safe to use from many threads."""
 
     def __init__(self, config: ClientConfig) -> None:
-        """Prepares the client; nothing is sent.
+        """Prepare the client; nothing is sent.
 
         Raises:
             ConfigurationFault: the named certificates do not exist.
@@ -78,7 +78,7 @@ class Client:
         self._lock = threading.Lock()
 
     def submit_job(self, body: bytes) -> SubmitOutcome:
-        """Hands a job over, once; whatever happens is an outcome and not an exception.
+        """Hand a job over, once; whatever happens is an outcome and not an exception.
 
         Args:
             body: what `wire.encode_request` made.
@@ -100,7 +100,7 @@ class Client:
         )
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:
-        """Asks for the user's jobs of the previous 24 hours.
+        """Ask for the user's jobs of the previous 24 hours.
 
         Args:
             wanted: external jobids to look for, or None for all.
@@ -124,7 +124,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Closes the connections of all threads."""
+        """Close the connections of all threads."""
         with self._lock:
             for line in self._lines:
                 line.adapter.close()

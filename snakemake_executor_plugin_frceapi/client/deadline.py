@@ -50,7 +50,7 @@ class Deadline:
                 self._sockets.pop().close()
 
     def watch(self, fileno: int) -> None:
-        """Shuts this socket down when the time runs out.
+        """Shut this socket down when the time runs out.
 
         Raises:
             TimeoutError: it already has.
@@ -114,13 +114,13 @@ class WatchedAdapter(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Makes the pool with our connections."""
+        """Make the pool with our connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager: PoolManager
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
-        """Makes the pool behind a proxy with our connections."""
+        """Make the pool behind a proxy with our connections."""
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager

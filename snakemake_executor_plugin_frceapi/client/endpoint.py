@@ -58,7 +58,7 @@ class ClientConfig:
     user_agent: str = "snakemake-executor-plugin-frceapi"
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for a URL or a kind of authentication that is not safe."""
+        """Refuse a URL or a kind of authentication that is not safe."""
         check_url(self.base_url)
         if self.auth not in ("kerberos", "none"):
             raise SettingsError(f"--frceapi-auth is {self.auth!r}: use kerberos or none")
@@ -73,12 +73,12 @@ class ClientConfig:
             )
 
     def url_of(self, call: str) -> str:
-        """Returns the full URL of a call; it may hold the sandbox's secret."""
+        """Return the full URL of a call; it may hold the sandbox's secret."""
         return f"{self.base_url.rstrip('/')}/{call}"
 
 
 def check_url(url: str) -> None:
-    """Checks a base URL.
+    """Check a base URL.
 
     Raises:
         SettingsError: no ``https`` where it is needed, no host, or parts that a base URL does not have.
@@ -95,7 +95,7 @@ def check_url(url: str) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Tells whether the URL names this machine's loopback address."""
+    """Tell whether the URL names this machine's loopback address."""
     parts = _split(url)
     host = (parts.hostname if parts else None) or ""
     try:
@@ -105,7 +105,7 @@ def is_loopback(url: str) -> bool:
 
 
 def public_url(url: str) -> str:
-    """Returns a URL as it may be shown: no user name or password, no query, no secret of a sandbox."""
+    """Return a URL as it may be shown: no user name or password, no query, no secret of a sandbox."""
     parts = _split(url)
     if parts is None or not parts.hostname:
         return "***"
@@ -117,7 +117,7 @@ def public_url(url: str) -> str:
 
 
 def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str | bool:
-    """Returns where the trusted certificates are, as ``verify`` of requests takes it.
+    """Return where the trusted certificates are, as ``verify`` of requests takes it.
 
     The order is the setting, ``REQUESTS_CA_BUNDLE``, the system's store (a site's own authority is there, and not in
     certifi), certifi. Only files count as the system's store, because its directory may exist and be empty.

@@ -60,7 +60,7 @@ class Reply:
 def exchange(
     adapter: WatchedAdapter, request: requests.PreparedRequest, route: Route, deadline: Deadline, max_bytes: int
 ) -> Reply:
-    """Sends a request once and reads the whole answer.
+    """Send a request once and reads the whole answer.
 
     Raises:
         ServiceError: nothing was sent.
@@ -111,7 +111,7 @@ def _reply(response: requests.Response, body: bytes) -> Reply:
 
 
 def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | LostExchange:
-    """Returns our own exception for a foreign one, whose text may hold the whole URL and is never shown."""
+    """Return our own exception for a foreign one, whose text may hold the whole URL and is never shown."""
     what = f"it did not answer in {deadline.seconds:g} s" if deadline.expired else _cause_text(err)
     if deadline.may_have_sent:
         return LostExchange(f"{url}: {what}")
@@ -147,7 +147,7 @@ def _root(err: BaseException) -> BaseException:
 
 
 def _cause_text(err: Exception) -> str:
-    """Returns what happened in words of ours or of the operating system."""
+    """Return what happened in words of ours or of the operating system."""
     match _root(err):
         case _TooLargeError() as root:
             text = str(root)

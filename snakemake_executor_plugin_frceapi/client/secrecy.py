@@ -19,18 +19,18 @@ class PathMask(logging.Filter):
         self._shown = urlsplit(public_url(base_url)).path.rstrip("/")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Changes a record that holds the path."""
+        """Change a record that holds the path."""
         text = record.getMessage()
         if self._path and self._path in text:
             record.msg, record.args = text.replace(self._path, self._shown), None
         return True
 
     def install(self) -> None:
-        """Begins to mask."""
+        """Begin to mask."""
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self)
 
     def remove(self) -> None:
-        """Ends it."""
+        """End it."""
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self)

@@ -45,7 +45,7 @@ def decode_submission(
     location: str = "",
     retry_after_seconds: float | None = None,
 ) -> SubmitOutcome:
-    """Returns what an answer to ``submit_job`` says about the job.
+    """Return what an answer to ``submit_job`` says about the job.
 
     Args:
         status_code: status code of the answer.
@@ -80,7 +80,7 @@ def decode_listing(
     location: str = "",
     retry_after_seconds: float | None = None,
 ) -> Listing:
-    """Returns the listing in an answer to ``query_status``.
+    """Return the listing in an answer to ``query_status``.
 
     Args:
         status_code: status code of the answer.
@@ -107,7 +107,7 @@ def decode_listing(
 
 
 def _said(status_code: int, content_type: str, body: bytes, url: str) -> str:
-    """Returns the beginning of a message: who answered what."""
+    """Return the beginning of a message: who answered what."""
     kind = printable(content_type.partition(";")[0], 40) or "no content type"
     shown = "" if "html" in kind.lower() else printable(body[:1000].decode("utf-8", "replace"), 120)
     return f"{url} answered status code {status_code} with {kind}" + (f" {shown!r}" if shown else "")
@@ -175,7 +175,7 @@ def _job_status(external_jobid: str, row: object) -> JobStatus | None:
 
 
 def _shown(value: object) -> str:
-    """Returns a field as it may be printed; most are clean and short, so that the check is one call."""
+    """Return a field as it may be printed; most are clean and short, so that the check is one call."""
     if not isinstance(value, str):
         return ""
     return value if len(value) <= SHOWN_CHARACTERS and value.isprintable() else printable(value)

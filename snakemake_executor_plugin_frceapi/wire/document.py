@@ -23,7 +23,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse)
 
 
 def parse_document(body: bytes) -> dict[str, Any] | None:
-    """Returns the one JSON object of a body, or None; lines before and after it are passed over."""
+    """Return the one JSON object of a body, or None; lines before and after it are passed over."""
     try:
         text = body.decode("utf-8-sig")
         start = _DOCUMENT_START.search(text)
@@ -37,20 +37,20 @@ def parse_document(body: bytes) -> dict[str, Any] | None:
 
 
 def unique_fields(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any] | None:
-    """Returns an object's pairs as a dictionary, or None when a key is repeated."""
+    """Return an object's pairs as a dictionary, or None when a key is repeated."""
     pairs = tuple(pairs)
     mapping = dict(pairs)
     return mapping if len(mapping) == len(pairs) else None
 
 
 def field_of(document: Mapping[str, Any], key: str) -> Any:
-    """Returns a field in whichever of the two spellings the page has; None when neither or both are there."""
+    """Return a field in whichever of the two spellings the page has; None when neither or both are there."""
     found = [document[name] for name in (key, key.capitalize()) if name in document]
     return found[0] if len(found) == 1 else None
 
 
 def verdict_of(document: Mapping[str, Any] | None) -> bool | None:
-    """Returns whether the service calls the call a success, or None when it does not say."""
+    """Return whether the service calls the call a success, or None when it does not say."""
     word = None if document is None else field_of(document, "status")
     if not isinstance(word, str):
         return None
@@ -58,6 +58,6 @@ def verdict_of(document: Mapping[str, Any] | None) -> bool | None:
 
 
 def reason_of(document: Mapping[str, Any] | None) -> str:
-    """Returns the text that goes with a failure, or nothing."""
+    """Return the text that goes with a failure, or nothing."""
     reason = None if document is None else field_of(document, "reason")
     return reason if isinstance(reason, str) else ""

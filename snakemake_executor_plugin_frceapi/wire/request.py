@@ -48,23 +48,23 @@ class Encoding:
     memory_unit: str | None = None
 
     def __post_init__(self) -> None:
-        """Raises SettingsError for a unit that Slurm does not have."""
+        """Refuse a unit that Slurm does not have."""
         if self.memory_unit is not None and self.memory_unit not in _MEMORY_FACTORS:
             raise SettingsError(f"--frceapi-memory-unit is {self.memory_unit!r}: use none, K, M or G")
 
     def number(self, value: int) -> int | str:
-        """Writes a count."""
+        """Write a count."""
         return value if self.number_format is NumberFormat.INTEGER else str(value)
 
     def memory(self, mem_mb: int) -> int | str:
-        """Writes an amount of memory given in MB."""
+        """Write an amount of memory given in MB."""
         if self.memory_unit is None:
             return self.number(mem_mb)
         return f"{-int(-mem_mb * _MEMORY_FACTORS[self.memory_unit] // 1)}{self.memory_unit}"
 
 
 def encode_request(request: JobRequest, script_body: str, encoding: Encoding) -> bytes:
-    """Returns the body of ``submit_job``.
+    """Return the body of ``submit_job``.
 
     Raises:
         JobError: a value is outside what the API or Slurm can take, or the body is 4,000 bytes or more.
@@ -87,7 +87,7 @@ def encode_request(request: JobRequest, script_body: str, encoding: Encoding) ->
 
 
 def time_limit_text(minutes: int) -> str:
-    """Returns a time limit as ``DD-HH:MM:SS``, the one form the API takes.
+    """Return a time limit as ``DD-HH:MM:SS``, the one form the API takes.
 
     Raises:
         JobError: less than a minute (sbatch(1): 0 means no limit) or more than two digits of days.

@@ -88,7 +88,7 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1
 
 @lru_cache(maxsize=256)
 def state_from_word(word: str) -> JobState:
-    """Returns the state that a word of the listing means, UNKNOWN when it means nothing.
+    """Return the state that a word of the listing means, UNKNOWN when it means nothing.
 
     A word may carry more, as in ``CANCELLED by 1000``, or be cut, as in ``OUT_OF_ME+`` (sacct(1)).
     """
@@ -100,7 +100,7 @@ def state_from_word(word: str) -> JobState:
 
 
 def printable(text: str, maximum: int = SHOWN_CHARACTERS) -> str:
-    """Returns a foreign text as one short line: no control characters, no terminal sequences."""
+    """Return a foreign text as one short line: no control characters, no terminal sequences."""
     plain = _ESCAPE_SEQUENCE.sub("", text[: 20 * maximum])
     line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
     return line if len(line) <= maximum else f"{line[: maximum - 1]}…"
