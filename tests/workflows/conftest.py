@@ -1,0 +1,227 @@
+"""A workflow in a directory of its own, a sandbox beside it, and Snakemake as a user starts it: a process over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from snakemake_executor_plugin_frceapi.sandbox import Job, Sandbox, SandboxConfig
+
+_LONGEST_RUN_SECONDS = 300.0
+_PAUSE_SECONDS = 0.02
+_NOT_OURS = ("FRCEAPI_", "KRB5", "PYTEST_", "SLURM_", "SNAKEMAKE_", "XDG_")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run of Snakemake left.
+
+    Attributes:
+        exit_code: its exit code, negative for a signal.
+        output: what it printed, both streams together.
+    """
+
+    exit_code: int
+    output: str
+
+
+@dataclass(slots=True)
+class Running:
+    """A Snakemake that runs.
+
+    Attributes:
+        process: leader of a process group of its own, so that a test can send it what a terminal sends.
+        output: file with what it prints.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def wait(self, timeout: float = _LONGEST_RUN_SECONDS) -> Result:
+        """Wait for its end.
+
+        Raises:
+            TimeoutError: it has not ended in time; it is killed.
+        """
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise TimeoutError(f"Snakemake did not end in {timeout} s; it printed:\n{self.text()}") from None
+        return Result(self.process.returncode, self.text())
+
+    def text(self) -> str:
+        """Return what it has printed so far."""
+        return self.output.read_text("utf-8", "replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it alone, as kill(1) does."""
+        self.process.send_signal(number)
+
+    def interrupt(self) -> None:
+        """Send SIGINT to its process group, as a terminal does at Ctrl-C."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it and its process group now."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow and its sandbox.
+
+    Attributes:
+        directory: the working directory.
+        sandbox: the service that its runs speak to.
+        environment: the environment of its runs; a test may change it.
+        defaults: the arguments that stand before those of each run; a test may change them.
+    """
+
+    directory: Path
+    sandbox: Sandbox
+    environment: dict[str, str]
+    defaults: list[str] = field(default_factory=list)
+    _runs: list[Running] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> Running:
+        """Start Snakemake with `defaults` and `arguments`."""
+        output = self.directory.parent / f"output-{len(self._runs)}.txt"
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *self.defaults, *arguments],
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._runs.append(Running(process, output))
+        return self._runs[-1]
+
+    def run(self, *arguments: str) -> Result:
+        """Run Snakemake to its end with `defaults` and `arguments`."""
+        return self.start(*arguments).wait()
+
+    def succeed(self, *arguments: str) -> Result:
+        """Run Snakemake to its end and see that its exit code is 0."""
+        result = self.run(*arguments)
+        assert result.exit_code == 0, result.output
+        return result
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file below the working directory, its common indentation removed."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+    def read(self, name: str) -> str:
+        """Return the text of a file below the working directory."""
+        return (self.directory / name).read_text("utf-8")
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a file below the working directory; none if it does not exist."""
+        path = self.directory / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+    def files(self, pattern: str) -> list[str]:
+        """Return the files below the working directory that match, relative to it and sorted."""
+        return sorted(str(path.relative_to(self.directory)) for path in self.directory.glob(pattern) if path.is_file())
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs that the service has accepted, oldest first."""
+        return list(self.sandbox.jobs.values())
+
+    @property
+    def states(self) -> list[str]:
+        """Their states."""
+        return [job.state.value for job in self.jobs]
+
+    def calls(self, call: str) -> int:
+        """Return how many requests of one call have come."""
+        return sum(request.call == call for request in self.sandbox.requests)
+
+    @staticmethod
+    def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+        """Wait until something holds.
+
+        Raises:
+            TimeoutError: it does not, after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not seen in {timeout} s")
+            time.sleep(_PAUSE_SECONDS)
+
+    def end_runs(self) -> None:
+        """Kill every Snakemake that still runs."""
+        for running in self._runs:
+            if running.process.poll() is None:
+                running.kill()
+
+
+class MakeWorkflow(Protocol):
+    """Makes workflows."""
+
+    def __call__(self, snakefile: str, *, directory: str = "work", config: SandboxConfig | None = None) -> Workflow:
+        """Write a Snakefile and start a sandbox.
+
+        Args:
+            snakefile: its text; common indentation is removed.
+            directory: name of the working directory, which is made in the test's temporary directory.
+            config: settings of the sandbox.
+        """
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Iterator[MakeWorkflow]:
+    """A maker of workflows; their processes, jobs and sandboxes end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(snakefile: str, *, directory: str = "work", config: SandboxConfig | None = None) -> Workflow:
+            sandbox = stack.enter_context(Sandbox(config or SandboxConfig(cpus=8, mem_mb=64_000)))
+            place = tmp_path / directory
+            place.mkdir(parents=True)
+            made = Workflow(place, sandbox, _environment(os.environ, tmp_path, sandbox.url), _default_arguments())
+            stack.callback(made.end_runs)
+            made.write("Snakefile", snakefile)
+            return made
+
+        yield make
+
+
+def _environment(caller: Mapping[str, str], tmp_path: Path, url: str) -> dict[str, str]:
+    """The caller's variables with a home of the test's own, and nothing that another Snakemake or cluster left."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in caller.items() if not name.startswith(_NOT_OURS)}
+    return {**kept, "HOME": str(home), "SNAKEMAKE_FRCEAPI_URL": url, "PYTHONUNBUFFERED": "1"}
+
+
+def _default_arguments() -> list[str]:
+    settings = {
+        "--executor": "frceapi",
+        "--jobs": "8",
+        "--latency-wait": "10",
+        "--seconds-between-status-checks": "1",
+        "--frceapi-partition": "norm",
+        "--frceapi-init-seconds-before-status-checks": "0",
+    }
+    return ["--nocolor", *(word for pair in settings.items() for word in pair)]
