@@ -96,8 +96,8 @@ class SandboxApp:
         _logger.info("submit_job accepted: job %d", job_id)
         return _json({status: success, reason: str(job_id)})
 
-    def _query_status(self, request: Request, faults: list[Fault]) -> Reply:
-        status, reason, success, _, query_success = _SPELLINGS[self._config.spelling]
+    def _query_status(self, _: Request, faults: list[Fault]) -> Reply:
+        status, reason, success, _failure, query_success = _SPELLINGS[self._config.spelling]
         jobs = self._scheduler.jobs().values()
         rows: Rows = listed_jobs(jobs, self._user, self._config.clock(), self._config.window_by)
         for fault in faults:

@@ -107,7 +107,7 @@ def _links(term: str) -> Iterator[Link]:
         yield Link(found[1], int(job_id), int(minutes or 0))
 
 
-def outlook(dependency: Dependency, upstream: Callable[[int], Upstream], now: float, is_alone: bool) -> Outlook:
+def outlook(dependency: Dependency, upstream: Callable[[int], Upstream], now: float, *, is_alone: bool) -> Outlook:
     """Whether a job may start.
 
     Args:
@@ -116,7 +116,7 @@ def outlook(dependency: Dependency, upstream: Callable[[int], Upstream], now: fl
         now: in seconds since the epoch.
         is_alone: no earlier job of the same user and name is left.
     """
-    seen = {_link_outlook(link, upstream, now, is_alone) for link in dependency.links}
+    seen = {_link_outlook(link, upstream, now, is_alone=is_alone) for link in dependency.links}
     if dependency.any_of:
         order = (Outlook.MET, Outlook.WAITING, Outlook.NEVER)
     else:
@@ -124,7 +124,7 @@ def outlook(dependency: Dependency, upstream: Callable[[int], Upstream], now: fl
     return next(verdict for verdict in order if verdict in seen)
 
 
-def _link_outlook(link: Link, upstream: Callable[[int], Upstream], now: float, is_alone: bool) -> Outlook:
+def _link_outlook(link: Link, upstream: Callable[[int], Upstream], now: float, *, is_alone: bool) -> Outlook:
     if link.kind == "singleton":
         return Outlook.MET if is_alone else Outlook.WAITING
     job = upstream(link.job_id)

@@ -114,7 +114,7 @@ class Faults:
     def __init__(self, seed: int = 0) -> None:
         """Begin without any; `seed` is that of the random numbers behind probabilities."""
         self._armed: list[_Armed] = []
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 -- must be repeatable, protects nothing
         self._lock = threading.Lock()
         self._is_over = threading.Event()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from snakemake_executor_plugin_frceapi.sandbox.environment import User
 from snakemake_executor_plugin_frceapi.sandbox.jobs import Job
@@ -51,4 +51,7 @@ def _end(job: Job) -> float | None:
 
 def time_text(seconds: float | None) -> str:
     """A moment as the service writes it: local time without a zone."""
-    return _NOT_KNOWN if seconds is None else datetime.fromtimestamp(seconds).isoformat(timespec="seconds")
+    if seconds is None:
+        return _NOT_KNOWN
+    local = datetime.fromtimestamp(seconds, tz=UTC).astimezone()
+    return local.replace(tzinfo=None).isoformat(timespec="seconds")

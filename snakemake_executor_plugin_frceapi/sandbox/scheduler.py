@@ -122,10 +122,15 @@ class Scheduler:
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
-    def hold(self, is_held: bool) -> None:
-        """Start no job, or start jobs again."""
+    def hold(self) -> None:
+        """Start no job until `release`."""
         with self._change():
-            self._is_held = is_held
+            self._is_held = True
+
+    def release(self) -> None:
+        """Start jobs again."""
+        with self._change():
+            self._is_held = False
 
     def cancel(self, job_id: int) -> None:
         """End a job as scancel(1) does: SIGTERM, and SIGKILL after ``kill_wait``. Nothing happens to an ended one."""
@@ -207,7 +212,7 @@ class Scheduler:
         if job.dependency is None or job.ended_at is not None:
             return
         is_alone = not job.dependency.has_singleton or min(self._unfinished) == job.job_id
-        verdict = outlook(job.dependency, self._upstream, self._config.clock(), is_alone)
+        verdict = outlook(job.dependency, self._upstream, self._config.clock(), is_alone=is_alone)
         if verdict is Outlook.MET:
             self._waiting.discard(job.job_id)
             job.dependency = None

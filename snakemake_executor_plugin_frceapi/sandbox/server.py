@@ -98,7 +98,7 @@ class _Handler(WSGIRequestHandler):
         if severed.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 -- Werkzeug's name
         """Say nothing: the path holds the secret."""
 
 

@@ -161,11 +161,11 @@ class Sandbox:
 
     def hold(self) -> None:
         """Start no job until `release`: jobs stay PENDING."""
-        self._cluster.hold(True)
+        self._cluster.hold()
 
     def release(self) -> None:
         """Start jobs again."""
-        self._cluster.hold(False)
+        self._cluster.release()
 
     def cancel(self, external_jobid: str | int) -> None:
         """End a job as scancel(1) does."""
