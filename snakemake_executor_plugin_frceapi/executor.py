@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_common.exceptions import ApiError, WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -50,7 +50,7 @@ class Executor(RemoteExecutor):
         """Check settings, file system and service, before anything is submitted.
 
         Raises:
-            WorkflowError: one of them cannot be used.
+            ApiError: one of them cannot be used. Of Snakemake's exceptions this is the one that it shows as one line.
         """
         self._shown: set[str] = set()
         self._former_handlers: dict[int, Any] = {}
@@ -59,7 +59,8 @@ class Executor(RemoteExecutor):
             self._parts = self._assemble()
         except FrceapiError as error:
             self.wait = False
-            raise WorkflowError(str(error)) from None
+            self.wait_thread.join()
+            raise ApiError(str(error)) from None
 
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
@@ -248,7 +249,7 @@ class Executor(RemoteExecutor):
     def _give_up(self, message: str) -> None:
         self._run_parts.departure.give_up()
         if self.workflow.scheduler is not None:
-            self.workflow.scheduler.executor_error_callback(WorkflowError(message))
+            self.workflow.scheduler.executor_error_callback(ApiError(message))
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

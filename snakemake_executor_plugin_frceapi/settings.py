@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_common.exceptions import ApiError
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 from snakemake_executor_plugin_frceapi.environment import parse_export
@@ -37,7 +37,8 @@ class ExecutorSettings(ExecutorSettingsBase):
     """All settings of the executor; the command line shows their help texts.
 
     Raises:
-        WorkflowError: a value cannot work; the message names the flag, the value and what it should be.
+        ApiError: a value cannot work; the message names the flag, the value and what it should be. Of Snakemake's
+            exceptions this is the one that it shows as one line.
     """
 
     url: str = _setting(
@@ -150,11 +151,11 @@ class ExecutorSettings(ExecutorSettingsBase):
         try:
             parse_export(self.export)
         except SettingsError as error:
-            raise WorkflowError(str(error)) from None
+            raise ApiError(str(error)) from None
 
-    def _error(self, name: str, expected: str) -> WorkflowError:
+    def _error(self, name: str, expected: str) -> ApiError:
         flag = "--frceapi-" + name.replace("_", "-")
-        return WorkflowError(f"{flag} is {getattr(self, name)!r}; it must be {expected}.")
+        return ApiError(f"{flag} is {getattr(self, name)!r}; it must be {expected}.")
 
     def _check_number(self, name: str, least: int, most: int | None = None) -> None:
         value = getattr(self, name)
