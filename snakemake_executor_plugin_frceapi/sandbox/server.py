@@ -46,7 +46,7 @@ class _Handler(WSGIRequestHandler):
             super().finish()
 
     def run_wsgi(self) -> None:
-        """Answer one request."""
+        """Answer one request; reported before the answer leaves, for whoever asks then what was answered."""
         environ = self.make_environ()
         body = self._read_body(environ["wsgi.input"])
         if body is None:
@@ -55,14 +55,23 @@ class _Handler(WSGIRequestHandler):
         environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         try:
-            status_code = self._answer(environ)
+            status, headers, answer = self._perform(environ)
         except Severed as severed:
-            status_code = 0
+            self._report(0)
             self._sever(severed)
-        call = self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
-        self.server.on_answer(self.command, call, status_code)
+            return
+        code, _, phrase = status.partition(" ")
+        self._report(int(code))
+        self.send_response(int(code), phrase)
+        for name, value in headers:
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(answer)
 
-    def _answer(self, environ: dict[str, Any]) -> int:
+    def _perform(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+        """The application's status line, headers and body."""
         head: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
@@ -70,16 +79,11 @@ class _Handler(WSGIRequestHandler):
             return self.wfile.write
 
         body = b"".join(self.server.app(environ, start_response))
-        status, headers = head[0]
-        code, _, phrase = status.partition(" ")
-        self.send_response(int(code), phrase)
-        for name, value in headers:
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-        return int(code)
+        return *head[0], body
+
+    def _report(self, status_code: int) -> None:
+        call = self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+        self.server.on_answer(self.command, call, status_code)
 
     def _read_body(self, stream: io.BufferedIOBase) -> bytes | None:
         """The body; None if it is larger than anything the service could take, or its length is not told."""

@@ -41,19 +41,21 @@ class Client:
         """A connection to the sandbox."""
         return http.client.HTTPConnection(urlsplit(self.sandbox.url).netloc, timeout=30)
 
-    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
         """One request; `path` starts at the server's root."""
         connection = self.connect()
         try:
-            connection.request(method, path, body, {**self.headers, **headers})
+            connection.request(method, path, body, self.headers | (headers or {}))
             answer = connection.getresponse()
             return Answer(answer.status, answer.reason, dict(answer.headers), answer.read())
         finally:
             connection.close()
 
-    def post(self, body: bytes, **headers: str) -> Answer:
+    def post(self, body: bytes) -> Answer:
         """``POST submit_job`` with any body."""
-        return self.request("POST", f"{urlsplit(self.sandbox.url).path}/submit_job", body, **headers)
+        return self.request("POST", f"{urlsplit(self.sandbox.url).path}/submit_job", body)
 
     def send(self, script: str = "exit 0", **keys: object) -> Answer:
         """``POST submit_job`` with a small bash script; underscores in keys stand for dashes."""

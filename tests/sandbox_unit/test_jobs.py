@@ -54,7 +54,7 @@ def test_job_ends_as_its_script_does(client: Client, script: str, state: str, ex
 
 def test_job_fails_without_its_interpreter(client: Client) -> None:
     """A shebang line that leads nowhere is a failed job with a word in its log, and frees its CPU."""
-    jobs = [client.submit(**{"script-body": "#!/no/such/shell\n"}) for _ in range(3)]
+    jobs = [client.submit(script_body="#!/no/such/shell\n") for _ in range(3)]
 
     assert {client.end(job) for job in jobs} == {"FAILED"}
     assert "could not start" in client.output(jobs[0])
@@ -63,7 +63,7 @@ def test_job_fails_without_its_interpreter(client: Client) -> None:
 
 def test_job_takes_option_of_shebang_line(client: Client) -> None:
     """The interpreter gets the one argument that the kernel would give it."""
-    job = client.submit(**{"script-body": "#!/bin/bash -e\nfalse\ntrue\n"})
+    job = client.submit(script_body="#!/bin/bash -e\nfalse\ntrue\n")
 
     assert client.end(job) == "FAILED"
 
@@ -149,7 +149,7 @@ def test_job_with_all_memory_has_no_limit(client: Client) -> None:
 
 def test_job_directives_are_stripped(client: Client) -> None:
     """The script that runs has no #SBATCH lines."""
-    job = client.submit('cat "$0"', **{"script-body": '#!/bin/bash\n#SBATCH --mem=1\ncat "$0"\n'})
+    job = client.submit('#SBATCH --mem=1\ncat "$0"')
 
     client.end(job)
     assert client.output(job) == '#!/bin/bash\ncat "$0"\n'
@@ -204,13 +204,13 @@ def test_jobs_share_the_partitions_cap(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "reason"),
-    [({"cpus_per_task": 601}, "QOSMaxCpuPerUserLimit"), ({"partition": "own"}, "PartitionTimeLimit")],
+    ("key", "value", "reason"),
+    [("cpus_per_task", 601, "QOSMaxCpuPerUserLimit"), ("partition", "own", "PartitionTimeLimit")],
 )
-def test_job_over_a_cap_pends_for_ever(serve: Serve, keys: dict[str, object], reason: str) -> None:
+def test_job_over_a_cap_pends_for_ever(serve: Serve, key: str, value: object, reason: str) -> None:
     """It is accepted, listed as PENDING, and never in the way of others."""
     client = serve(partitions=(Partition(name="own", max_time_s=60),))
-    job = client.submit(**keys)
+    job = client.submit("exit 0", **{key: value})
 
     assert client.end(client.submit()) == "COMPLETED"
     assert (client.rows()[str(job.job_id)]["state"], job.pending_reason) == ("PENDING", reason)
