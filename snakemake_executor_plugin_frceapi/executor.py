@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from snakemake_executor_plugin_frceapi.errors import FrceapiError, JobError, Set
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
     from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+    from snakemake_executor_plugin_frceapi.resources import Notice
     from snakemake_executor_plugin_frceapi.submission import Submission
 
 _BEFORE_START_SECONDS = 0.05
@@ -66,21 +67,36 @@ class Executor(RemoteExecutor):
         """Hand over jobs that are ready; each is submitted or fails."""
         self._follow_signals()
         self._run_parts.refresh()
-        super().run_jobs(jobs)
+        notices: list[Notice] = []
+        for job in jobs:
+            self.run_job_pre(job)
+            notices += self._hand_over(job)
+        self._show(notices)
 
     def run_job(self, job: Any) -> None:
         """Hand over one job that is ready."""
+        self.run_jobs([job])
+
+    def _hand_over(self, job: Any) -> Sequence[Notice]:
         info = SubmittedJobInfo(job)
         try:
             submission, notices = self._run_parts.preparation.prepare(self._ready_job(job), info)
         except (JobError, WorkflowError) as error:
             self.report_job_error(info, msg=f"The job was not submitted: {error}\n")
-            return
+            return ()
+        self._run_parts.run.submit(submission)
+        return notices
+
+    def _show(self, notices: Iterable[Notice]) -> None:
+        """Show one line for each key that was not shown before, with all rules that it is about now."""
+        new: dict[str, list[Notice]] = {}
         for notice in notices:
             if notice.key not in self._shown:
-                self._shown.add(notice.key)
-                self.warn(notice.text)
-        self._run_parts.run.submit(submission)
+                new.setdefault(notice.key, []).append(notice)
+        for key, alike in new.items():
+            self._shown.add(key)
+            rules = list(dict.fromkeys(notice.rule for notice in alike))
+            self.warn(f"rule{'s' if len(rules) > 1 else ''} {', '.join(rules)}: {alike[0].text}")
 
     async def check_active_jobs(  # type: ignore[override]  # the interface says coroutine and awaits a generator
         self, active_jobs: list[SubmittedJobInfo]

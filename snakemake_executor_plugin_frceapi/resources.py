@@ -62,7 +62,7 @@ class Notice:
     Attributes:
         key: what the notice is about, such as ``slurm_account`` or ``default-memory``.
         rule: name of the rule or group that gave rise to it.
-        text: one line with the rule, the resource and the remedy.
+        text: one clause with the resource and the remedy, to stand behind the names of rules.
     """
 
     key: str
@@ -269,17 +269,17 @@ def _dependency(asked: _Asked) -> str | None:
 
 def _notices(asked: _Asked, defaults: RequestDefaults, memory: int | None, runtime: int | None) -> Iterator[Notice]:
     """Notices about what was left out or filled in."""
-    rule = asked.rule
     for name in NOTED:
         if _asks_for_something(value := asked.resources.get(name)):
-            text = (
-                f"rule {rule}: {name}={value!r} is ignored, the API cannot express it; take it out to end this notice"
-            )
-            yield Notice(name, rule, text)
+            text = f"{name}={value!r} is ignored, the API cannot express it; take it out to end this notice"
+            yield Notice(name, asked.rule, text)
     if memory is None:
-        sent = f"{defaults.mem_mb_per_cpu} MB per CPU"
-        remedy = "set mem_mb or mem_mb_per_cpu in the rule, or --frceapi-default-mem-mb-per-cpu"
-        yield Notice("default-memory", rule, f"rule {rule} asks for no memory and gets {sent}; {remedy}")
+        text = (
+            f"no memory is asked for, so {defaults.mem_mb_per_cpu} MB per CPU are; set mem_mb or mem_mb_per_cpu in the "
+            "rule, or --frceapi-default-mem-mb-per-cpu"
+        )
+        yield Notice("default-memory", asked.rule, text)
     if runtime is None:
         remedy = "set runtime in the rule, or --frceapi-default-runtime"
-        yield Notice("default-runtime", rule, f"rule {rule} has no time limit but the partition's own; {remedy}")
+        text = f"no time limit is asked for, so it is the partition's; {remedy}"
+        yield Notice("default-runtime", asked.rule, text)

@@ -210,8 +210,8 @@ def test_notes_the_default_memory() -> None:
     """A rule without memory gets the default, and the notice says how much and how to change it."""
     _, (notice,) = build_request("align", {}, 2, DEFAULTS)
 
-    assert notice.key == "default-memory"
-    assert all(words in notice.text for words in ["align", "4000 MB per CPU", "--frceapi-default-mem-mb-per-cpu"])
+    assert (notice.key, notice.rule) == ("default-memory", "align")
+    assert all(words in notice.text for words in ["4000 MB per CPU", "--frceapi-default-mem-mb-per-cpu"])
 
 
 def test_notes_a_missing_time_limit_only_where_none_is_known() -> None:
