@@ -13,7 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _SPACE = re.compile(r"\s+")
-_PYTHON_LITERAL = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?=\s|$)""")
+# Only what `repr` writes: it escapes what is not printable, while a shell-quoted path holds that, and its backslashes.
+_ESCAPE = r"""\\(?:[\\'nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
+_PRINTABLE = r"[^{quote}\\\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_PYTHON_LITERAL = re.compile(
+    "(?:" + "|".join(f"{quote}(?:{_PRINTABLE.format(quote=quote)}|{_ESCAPE})*{quote}" for quote in "'\"") + r")(?=\s|$)"
+)
 _SHELL_WORD = re.compile(r"""(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+|\S""", re.DOTALL)
 
 
