@@ -41,7 +41,9 @@ class OutageMonitor:
             if begins:
                 self._since = trouble.since
         if begins:
-            self._say(f"{fault} Jobs that were submitted are not affected; trying again until it works.")
+            self._say(
+                f"{str(fault).rstrip('.')}. Jobs that were submitted go on; the call is tried again until it works."
+            )
         return wait_seconds(fault, trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
 
     def succeeded(self, call: str) -> None:
