@@ -1,4 +1,4 @@
-# Sourced by scripts/setup and scripts/example: a Python that is new enough, and the packages of the operating system.
+# Sourced by scripts/setup: a Python that is new enough, and the packages of the operating system.
 # shellcheck shell=bash
 
 minimum='3.11'
