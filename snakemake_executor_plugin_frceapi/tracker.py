@@ -100,6 +100,8 @@ class Graces:
 LONGEST_LISTING_GAP = 900.0
 """A longer gap between two valid listings is an outage and does not count as time in which a job was not listed."""
 
+_WAITS_TO_START = (JobState.PENDING, JobState.REQUEUED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
@@ -108,7 +110,7 @@ class History:
     Attributes:
         end: the end marker with the highest restart, if there is one.
         end_seen: when it was seen.
-        start_seen: when the job was first known to have started.
+        start_seen: when the job was first known to have started, None also after it was requeued.
         state: the state in the last valid listing, None where it was not listed.
         state_seen: since when listings have said so without a break.
         listed: when the last valid listing came, None before the first.
@@ -131,7 +133,7 @@ class History:
             gap = now - self.listed
             unlisted = self.unlisted_seconds + (gap if gap <= LONGEST_LISTING_GAP else 0.0)
         unbroken = self.listed is not None and state is self.state
-        start_seen = self.start_seen
+        start_seen = None if state in _WAITS_TO_START else self.start_seen
         if start_seen is None and state is JobState.RUNNING:
             start_seen = now
         return replace(
@@ -147,7 +149,7 @@ class History:
         """Return the history after an end marker was read; the highest restart counts."""
         if self.end is not None and end.restart <= self.end.restart:
             return self
-        return replace(self, end=end, end_seen=now, start_seen=self.start_seen or now)
+        return replace(self, end=end, end_seen=now, start_seen=now if self.start_seen is None else self.start_seen)
 
     def with_start(self, now: float) -> History:
         """Return the history after the job was seen to have started."""
