@@ -16,8 +16,8 @@ FIRST_JOBID = 67_043_329
 
 
 def machine_cpus() -> int:
-    """How many CPUs this machine has."""
-    return os.cpu_count() or 1
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def machine_mem_mb() -> int:

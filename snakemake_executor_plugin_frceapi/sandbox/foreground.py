@@ -38,15 +38,56 @@ def run_in_foreground(command: Sequence[str], environment: Mapping[str, str]) ->
     Raises:
         CannotRun: there is no such command, or it may not be executed.
     """
+    relay = _Relay()
+    with relay.installed():
+        process = _spawn(command, environment)
+        relay.connect(process.pid)
+        with _terminal_lent(process.pid):
+            process.returncode = _wait(process.pid)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(list(command), env=dict(environment), process_group=0)
+        return subprocess.Popen(list(command), env=dict(environment), process_group=0)
     except FileNotFoundError as error:
         raise CannotRun(f"{command[0]}: command not found", NOT_FOUND) from error
     except OSError as error:
         raise CannotRun(f"{command[0]}: {error.strerror}", NOT_EXECUTABLE) from error
-    with _signals_passed_on(process.pid), _terminal_lent(process.pid):
-        process.returncode = _wait(process.pid)
-    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+class _Relay:
+    """Passes signals on to the command: those of a terminal to its process group, others to itself."""
+
+    def __init__(self) -> None:
+        self._pid: int | None = None
+        self._early: list[int] = []
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Catch the signals; those that come before `connect` are kept until then."""
+        before = {number: signal.signal(number, self._catch) for number in (*_TO_THE_GROUP, *_TO_THE_COMMAND)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def connect(self, pid: int) -> None:
+        """Pass on to this process, the leader of its process group."""
+        self._pid = pid
+        for number in self._early:
+            self._catch(number, None)
+
+    def _catch(self, number: int, _: FrameType | None) -> None:
+        if self._pid is None:
+            self._early.append(number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if number in _TO_THE_GROUP:
+                os.killpg(self._pid, number)
+            else:
+                os.kill(self._pid, number)
 
 
 def _wait(pid: int) -> int:
@@ -59,25 +100,6 @@ def _wait(pid: int) -> int:
         os.kill(os.getpid(), signal.SIGSTOP)
         _give_terminal(pid)
         os.killpg(pid, signal.SIGCONT)
-
-
-@contextlib.contextmanager
-def _signals_passed_on(pid: int) -> Iterator[None]:
-    def pass_to_group(number: int, _: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, number)
-
-    def pass_to_command(number: int, _: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-    before = {number: signal.signal(number, pass_to_group) for number in _TO_THE_GROUP}
-    before |= {number: signal.signal(number, pass_to_command) for number in _TO_THE_COMMAND}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -58,6 +58,8 @@ class LocalProcess:
             )
         self.pid = self._process.pid
         self._on_end = on_end
+        self._reaping = threading.Lock()
+        self._is_reaped = False
         self._thread = threading.Thread(target=self._follow, name=f"sandbox-job-{self.pid}", daemon=True)
         self._thread.start()
 
@@ -68,21 +70,28 @@ class LocalProcess:
 
     def terminate(self) -> None:
         """Ask the job to end: SIGTERM to its processes."""
-        signal_job(self.pid, signal.SIGTERM)
+        with self._reaping:
+            if not self._is_reaped:
+                signal_job(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the job: SIGKILL to its processes."""
-        kill_job(self.pid)
+        with self._reaping:
+            if not self._is_reaped:
+                kill_job(self.pid)
 
     def join(self, timeout: float) -> None:
         """Wait at most `timeout` seconds until `on_end` has returned."""
         self._thread.join(timeout)
 
     def _follow(self) -> None:
-        # WNOWAIT keeps the number of the ended leader taken while its session is swept.
+        # WNOWAIT keeps the number of the ended leader taken until nobody can send a signal to it any more.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         sweep_job(self.pid)
-        self._on_end(self._process.wait())
+        with self._reaping:
+            exit_code = self._process.wait()
+            self._is_reaped = True
+        self._on_end(exit_code)
 
 
 def command_of(script: str, path: Path) -> list[str]:

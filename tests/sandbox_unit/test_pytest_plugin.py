@@ -53,6 +53,23 @@ def test_fixtures_serve_a_pipelines_tests(pytester: pytest.Pytester) -> None:
     assert "SNAKEMAKE_FRCEAPI_URL" not in os.environ
 
 
+def test_fixture_names_missing_extra(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the test fails with one line that says what to install."""
+    for name in [
+        name for name in sys.modules if name.endswith((".sandbox.service", ".sandbox.app", ".sandbox.server"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "werkzeug.serving", None)
+    pytester.makepyfile("def test_one(frceapi_sandbox): pass")
+
+    result = pytester.runpytest_inprocess(
+        "-p", "no:frceapi", "-p", "snakemake_executor_plugin_frceapi.sandbox.pytest_plugin", "-p", "no:cacheprovider"
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["the sandbox needs werkzeug*; pip install 'snakemake-executor-plugin-frceapi*"])
+
+
 def test_package_imports_nothing_heavy() -> None:
     """Loading the pytest plugin loads neither server nor process library."""
     code = (
