@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from snakemake_executor_plugin_frceapi.errors import SettingsError
+from snakemake_executor_plugin_frceapi.errors import JobError
 
 _LAUNCHER = """\
 #!/bin/bash
@@ -88,15 +88,15 @@ def interpreter(jobscript: str) -> list[str]:
     the right to execute, or a file that another process has still open, cannot stop it.
 
     Raises:
-        SettingsError: the first line names no program.
+        JobError: the first line names no program.
     """
     first = jobscript.partition("\n")[0]
     if not first.startswith("#!"):
         return ["/bin/sh"]
-    program, _, argument = first[2:].strip().partition(" ")
-    if not program:
-        raise SettingsError("--jobscript: the first line of the file is '#!' without a program; write '#!/bin/bash'")
-    return [program, argument.strip()] if argument.strip() else [program]
+    words = first[2:].split(maxsplit=1)
+    if not words:
+        raise JobError("--jobscript: the first line of the file is '#!' without a program; write '#!/bin/bash'")
+    return [word.strip() for word in words]
 
 
 @cache
