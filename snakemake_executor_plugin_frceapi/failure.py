@@ -9,6 +9,12 @@ from snakemake_executor_plugin_frceapi.jobscript import NOT_SEEN_EXIT_CODE
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, Verdict
 
+MOST_LINES = 60
+"""How many of the log's last lines `describe` wants to choose from."""
+
+_SHOWN_LINES = 20
+_CLOSING_LINE = "Shutting down, this might take some time."
+
 
 def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str]) -> str:
     """Return the message for a job that failed.
@@ -16,7 +22,7 @@ def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str]
     Args:
         submission: the job, with all that was seen of it.
         verdict: why it counts as failed.
-        last_lines: the end of its log.
+        last_lines: the end of its log, up to `MOST_LINES`.
     """
     end = submission.history.end
     facts = [f"state {_state_word(submission)}"]
@@ -27,10 +33,16 @@ def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str]
         lines.append(advice)
     if last_lines:
         lines.append(f"Log: {submission.log}; its last lines:")
-        lines.extend("    " + line for line in last_lines)
+        lines.extend("    " + line for line in _telling(last_lines))
     else:
         lines.append(f"Its log {submission.log} is empty or does not exist.")
-    return "\n".join(lines) + "\n"
+    return "\n        ".join(lines) + "\n"
+
+
+def _telling(lines: Sequence[str]) -> Sequence[str]:
+    """The last lines, without those that every Snakemake ends with after a failure and that hide what happened."""
+    closing = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].strip() == _CLOSING_LINE), len(lines))
+    return lines[max(0, closing - _SHOWN_LINES) : closing] or lines[-_SHOWN_LINES:]
 
 
 def _state_word(submission: Submission) -> str:

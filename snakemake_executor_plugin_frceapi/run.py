@@ -14,7 +14,7 @@ from typing import Protocol
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
-from snakemake_executor_plugin_frceapi.failure import describe
+from snakemake_executor_plugin_frceapi.failure import MOST_LINES, describe
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
@@ -307,7 +307,7 @@ class Run:
             if not self._policy.keep_successful_logs:
                 item.log.unlink(missing_ok=True)
         else:
-            self._reporter.failed(item, describe(item, verdict, last_lines(item.log)))
+            self._reporter.failed(item, describe(item, verdict, last_lines(item.log, MOST_LINES)))
         self._spool.forget_end(item.token)
         if own_end:
             self._spool.remove_job(item.token)

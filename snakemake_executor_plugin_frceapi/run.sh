@@ -25,6 +25,8 @@ frceapi_claim() {
 
 frceapi_open_log() {
     local log="$frceapi_log_directory/$frceapi_id.log"
+    # A log that is there before the first start is of another job: the numbers of a sandbox begin anew each time.
+    [ "$frceapi_restart" != 0 ] || rm -f "$log"
     if (umask "$frceapi_umask" && mkdir -p "$frceapi_log_directory" && : >>"$log"); then
         exec </dev/null >>"$log" 2>&1
     else
