@@ -19,6 +19,9 @@ _LONGEST = 100
 _HASH_DIGITS = 12
 _PREFIXES = ("rule_", "group_")
 _SECONDS_PER_DAY = 86_400
+_FAILED_RULE = re.compile(r"Error in rule \S+:")
+_TIMESTAMP = re.compile(r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\]")
+_LAST_WORDS = "Shutting down, this might take some time."
 # ECMA-48: control sequences, then strings up to their terminator, then what is left of two-character escapes.
 _ESCAPE = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?")
 
@@ -71,10 +74,11 @@ def remove_old(root: Path, older_than_days: float, now: float) -> int:
     return sum(_sweep(Path(entry.path), before) for entry in ours if _is_directory(entry))
 
 
-def last_lines(path: Path, count: int = 10, max_bytes: int = 8192) -> list[str]:
+def last_lines(path: Path, count: int = 10, max_bytes: int = 65_536) -> list[str]:
     """The last lines of a log, fit to be printed: without blank lines, escape sequences and control characters.
 
-    Of a line that was written over with carriage returns, as progress bars are, the last state is shown.
+    Of a line that was written over with carriage returns, as progress bars are, the last state is shown. What the
+    Snakemake inside a job says last of every failure is left out: it would take the place of what the rule has said.
 
     Args:
         path: the log.
@@ -94,7 +98,17 @@ def last_lines(path: Path, count: int = 10, max_bytes: int = 8192) -> list[str]:
     if size > max_bytes:
         tail = tail.partition(b"\n")[2] or tail
     lines = [line for line in map(_printable, tail.decode("utf-8", "replace").split("\n")) if line.strip()]
+    lines = _without_last_words(lines)
     return lines[max(0, len(lines) - count) :]
+
+
+def _without_last_words(lines: list[str]) -> list[str]:
+    """`lines` up to the block that repeats the rule's name, output and command, if Snakemake has ended with it."""
+    begin = max((number for number, line in enumerate(lines) if _FAILED_RULE.fullmatch(line)), default=0)
+    after = [line for line in lines[begin + 1 :] if not line.startswith(" ")]
+    if begin == 0 or not after or after[0] != _LAST_WORDS:
+        return lines
+    return lines[: begin - 1 if _TIMESTAMP.fullmatch(lines[begin - 1]) else begin] or lines
 
 
 def _component(text: str, identity: list[str], *, ambiguous: bool = False) -> str:

@@ -289,3 +289,35 @@ def test_shows_printable_lines_of_any_bytes(tmp_path: Path, content: bytes, coun
     assert len(lines) <= count
     assert all(line.replace("\t", "").isprintable() and line.strip() for line in lines)
     assert path.read_bytes() == content
+
+
+LAST_WORDS = """\
+[Sun Nov  1 08:18:55 2026]
+Error in rule a:
+    message: None
+    shell:
+        false
+        (command exited with non-zero exit code)
+Shutting down, this might take some time.
+Exiting because a job execution failed. Look above for error messages
+WorkflowError:
+At least one job did not complete successfully.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param(f"cat: x: No such file\n{LAST_WORDS}", ["cat: x: No such file"], id="left-out"),
+        pytest.param(f"x\n{LAST_WORDS}y\n{LAST_WORDS}", ["y"], id="last-of-two"),
+        pytest.param(LAST_WORDS, LAST_WORDS.splitlines(), id="nothing-else"),
+        pytest.param("x\nError in rule a:\ny\n", ["x", "Error in rule a:", "y"], id="a-program-says-so"),
+        pytest.param("x\nError in rule a:\n", ["x", "Error in rule a:"], id="cut-off"),
+    ],
+)
+def test_shows_what_a_rule_said_instead_of_snakemakes_last_words(tmp_path: Path, text: str, lines: list[str]) -> None:
+    """The block about the failed rule, which the reader sees anyway, does not push out the reason."""
+    path = tmp_path / "1.log"
+    path.write_text(text, encoding="utf-8")
+
+    assert last_lines(path, count=20)[-len(lines) :] == lines
