@@ -14,7 +14,7 @@ from typing import Protocol
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
-from snakemake_executor_plugin_frceapi.failure import MOST_LINES, describe
+from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
@@ -209,7 +209,9 @@ class Run:
                 self._poller.wake()
             case Refused(_, message):
                 self._spool.remove_job(item.token)
-                self._reporter.failed(item, f"The job was not submitted: {message}\n")
+                self._reporter.failed(
+                    item, f"The job was not submitted to partition '{item.request.partition}': {message}\n"
+                )
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         self._unknown.pop(item.token, None)
@@ -307,10 +309,14 @@ class Run:
             if not self._policy.keep_successful_logs:
                 item.log.unlink(missing_ok=True)
         else:
-            self._reporter.failed(item, describe(item, verdict, last_lines(item.log, MOST_LINES)))
+            self._reporter.failed(item, self._description(item, verdict))
         self._spool.forget_end(item.token)
         if own_end:
             self._spool.remove_job(item.token)
+
+    def _description(self, item: Submission, verdict: Verdict) -> str:
+        has_started = item.history.end is not None or self._spool.start(item.token) is not None
+        return describe(item, verdict, last_lines(item.log, SHOWN_LINES), has_started=has_started)
 
     def _check_patience(self) -> None:
         for call in (polling.CALL, submission.CALL):
