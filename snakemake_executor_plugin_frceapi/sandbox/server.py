@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("frceapi.sandbox")
 
 _LARGEST_BODY = 2**20
+_CHUNK = 2**10
 _IDLE_S = 60.0
+_LINGER_S = 2.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 OnAnswer = Callable[[str, str, int], None]
@@ -48,10 +50,9 @@ class _Handler(WSGIRequestHandler):
     def run_wsgi(self) -> None:
         """Answer one request; reported before the answer leaves, for whoever asks then what was answered."""
         environ = self.make_environ()
-        body = self._read_body(environ["wsgi.input"])
-        if body is None:
-            self.close_connection = True
-            body = b""
+        read = self._read_body(environ["wsgi.input"])
+        body = read or b""
+        self.close_connection = self.close_connection or read is None
         environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         try:
@@ -69,6 +70,8 @@ class _Handler(WSGIRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(answer)
+        if read is None:
+            self._discard_rest()
 
     def _perform(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
         """The application's status line, headers and body."""
@@ -94,6 +97,15 @@ class _Handler(WSGIRequestHandler):
         if not length.isdecimal() or int(length) > _LARGEST_BODY:
             return None
         return stream.read(int(length))
+
+    def _discard_rest(self) -> None:
+        """Read what still comes: closing a socket with unread data would reset it, and the answer could be lost."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER_S)
+        with contextlib.suppress(OSError):
+            for _ in range(_LARGEST_BODY // _CHUNK):
+                if not self.connection.recv(_CHUNK):
+                    break
 
     def _sever(self, severed: Severed) -> None:
         self.close_connection = True

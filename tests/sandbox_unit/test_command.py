@@ -44,7 +44,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the command; kill it if the test did not end it."""
+    """Start the command; end it if the test did not."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         env=os.environ | environment,
@@ -58,7 +58,8 @@ def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         try:
             yield process
         finally:
-            process.kill()
+            process.terminate()
+            process.wait(PATIENCE_S)
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
