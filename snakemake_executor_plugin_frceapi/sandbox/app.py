@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
+from snakemake_executor_plugin_frceapi.sandbox.backend import Backend, BackendError
 from snakemake_executor_plugin_frceapi.sandbox.config import SandboxConfig
 from snakemake_executor_plugin_frceapi.sandbox.environment import User
 from snakemake_executor_plugin_frceapi.sandbox.faults import Call, Fault, Faults, Reply, Rows
 from snakemake_executor_plugin_frceapi.sandbox.listing import listed_jobs
 from snakemake_executor_plugin_frceapi.sandbox.partitions import api_partitions
 from snakemake_executor_plugin_frceapi.sandbox.rules import Refused, parse_body, read_submission
-from snakemake_executor_plugin_frceapi.sandbox.scheduler import Scheduler
 from snakemake_executor_plugin_frceapi.sandbox.secret import LOOPBACK_HOSTS, is_same
 
 if TYPE_CHECKING:
@@ -33,21 +33,31 @@ _SPELLINGS = {
 class SandboxApp:
     """A WSGI application with the two calls below ``/<secret>/hpcapi``."""
 
-    def __init__(self, config: SandboxConfig, secret: str, scheduler: Scheduler, faults: Faults, user: User) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        secret: str,
+        backend: Backend,
+        faults: Faults,
+        user: User,
+        principal: str | None = None,
+    ) -> None:
         """Make it.
 
         Args:
             config: spelling, size limit, window and junk lines.
             secret: the first segment of every path.
-            scheduler: takes the submissions.
+            backend: takes the submissions.
             faults: what is to go wrong.
             user: the owner of all jobs.
+            principal: whom a proxy before this must name in ``X-Remote-User``; None: there is none.
         """
         self._config = config
         self._secret = secret
-        self._scheduler = scheduler
+        self._backend = backend
         self._faults = faults
         self._user = user
+        self._principal = principal
         self._calls: dict[str, tuple[str, Callable[[Request, list[Fault]], Reply]]] = {
             "submit_job": ("POST", self._submit_job),
             "query_status": ("GET", self._query_status),
@@ -66,6 +76,8 @@ class SandboxApp:
         service, _, name = path.partition("/")
         if not is_same(secret, self._secret) or service != "hpcapi" or name not in self._calls:
             return _plain("404 Not Found", "no such call")
+        if self._principal not in {None, request.headers.get("X-Remote-User")}:
+            return _plain("403 Forbidden", "this principal has no account here")
         method, call = self._calls[name]
         if request.method != method:
             return Reply(status="405 Method Not Allowed", headers=(("Allow", method),), content_type="text/plain")
@@ -77,7 +89,11 @@ class SandboxApp:
             early = fault.before()
             if early is not None:
                 return early
-        reply = call(request, faults)
+        try:
+            reply = call(request, faults)
+        except BackendError as error:
+            _logger.warning("%s failed: %s", name, error)
+            reply = _plain("200 Success", "The cluster does not answer.")
         for fault in faults:
             reply = fault.after(reply)
         return reply
@@ -88,8 +104,8 @@ class SandboxApp:
             document = parse_body(request.get_data(), request.headers.get("Content-Type"), self._config.max_post_bytes)
             for fault in faults:
                 document = fault.request(document)
-            submission = read_submission(document, api_partitions(self._scheduler.partitions))
-            job_id = self._scheduler.submit(submission).job_id
+            submission = read_submission(document, api_partitions(self._backend.partitions))
+            job_id = self._backend.submit(submission).job_id
         except Refused as refusal:
             _logger.info("submit_job refused: %s", refusal)
             return _json({status: failure, reason: refusal.code})
@@ -98,7 +114,7 @@ class SandboxApp:
 
     def _query_status(self, _: Request, faults: list[Fault]) -> Reply:
         status, reason, success, _failure, query_success = _SPELLINGS[self._config.spelling]
-        jobs = self._scheduler.jobs().values()
+        jobs = self._backend.jobs().values()
         rows: Rows = listed_jobs(jobs, self._user, self._config.clock(), self._config.window_by)
         for fault in faults:
             rows = fault.rows(rows)

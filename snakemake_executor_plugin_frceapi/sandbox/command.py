@@ -6,20 +6,26 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from snakemake_executor_plugin_frceapi.sandbox.backend import BackendError
 from snakemake_executor_plugin_frceapi.sandbox.config import SandboxConfig, machine_cpus, machine_mem_mb
 from snakemake_executor_plugin_frceapi.sandbox.foreground import CannotRun, run_in_foreground
 from snakemake_executor_plugin_frceapi.sandbox.secret import SecretError, secret_of_url
 
 if TYPE_CHECKING:
+    from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
     from snakemake_executor_plugin_frceapi.sandbox.service import Sandbox
+
+    Service = Sandbox | SlurmGateway
+    Start = Callable[[], Service]
 
 URL_VARIABLE = "SNAKEMAKE_FRCEAPI_URL"
 
@@ -33,6 +39,14 @@ URL_VARIABLE = "SNAKEMAKE_FRCEAPI_URL"
 )
 @click.option("--secret-file", type=click.Path(path_type=Path), help="File of mode 0600 with the secret of the URL.")
 @click.option("--directory", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Keep job logs here.")
+@click.option(
+    "--backend",
+    type=click.Choice(["local", "slurm"]),
+    default="local",
+    show_default=True,
+    help="Run jobs as processes of this machine, or hand them to its Slurm (for tests of this package).",
+)
+@click.option("--principal", help="With a proxy that authenticates before a Slurm: whom it must name.")
 @click.option("--verbose", is_flag=True, help="Log requests and jobs on standard error.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -44,6 +58,8 @@ def sandbox_command(
     kill_wait: float,
     secret_file: Path | None,
     directory: Path | None,
+    backend: str,
+    principal: str | None,
     verbose: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -70,34 +86,44 @@ def sandbox_command(
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
         logging.getLogger("frceapi.sandbox").setLevel(logging.DEBUG)
-    context.exit(_run(config, command) if command else _serve(config))
+    before_slurm = backend == "slurm"
+    start = partial(_start, config, principal, before_slurm=before_slurm)
+    about = "before Slurm" if before_slurm else f"with {cpus} CPUs and {mem_mb} MB"
+    fate = "and leaves its jobs alone" if before_slurm else "and all its jobs"
+    context.exit(_run(start, command) if command else _serve(start, about, fate))
 
 
-def _serve(config: SandboxConfig) -> int:
-    """Serve until a signal ends it."""
+def _serve(start: Start, about: str, fate: str) -> int:
+    """Serve until a signal ends it.
+
+    Args:
+        start: starts what serves.
+        about: what runs the jobs, for the line that is printed.
+        fate: what becomes of the jobs at the end, likewise.
+    """
     over = threading.Event()
 
     def end(_: int, __: FrameType | None) -> None:
         over.set()
 
-    with _handled(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _started(config) as sandbox:
+    with _handled(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _started(start) as sandbox:
         click.echo(f"export {URL_VARIABLE}={sandbox.url}")
         click.echo(
-            f"sandbox: {sandbox.public_url} with {config.cpus} CPUs and {config.mem_mb} MB; "
-            "paste the line above in another shell; Ctrl-C here ends the sandbox and all its jobs",
+            f"sandbox: {sandbox.public_url} {about}; paste the line above in another shell; "
+            f"Ctrl-C here ends the sandbox {fate}",
             err=True,
         )
         over.wait()
     return 0
 
 
-def _run(config: SandboxConfig, command: Sequence[str]) -> int:
+def _run(start: Start, command: Sequence[str]) -> int:
     """Run a command against a sandbox and return its exit code."""
 
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    with _handled(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _started(config) as sandbox:
+    with _handled(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _started(start) as sandbox:
         try:
             return run_in_foreground(command, {**os.environ, URL_VARIABLE: sandbox.url})
         except CannotRun as error:
@@ -106,24 +132,32 @@ def _run(config: SandboxConfig, command: Sequence[str]) -> int:
 
 
 @contextmanager
-def _started(config: SandboxConfig) -> Iterator[Sandbox]:
-    sandbox = _start(config)
+def _started(start: Start) -> Iterator[Service]:
+    sandbox = start()
     try:
         yield sandbox
     finally:
         sandbox.stop()
 
 
-def _start(config: SandboxConfig) -> Sandbox:
-    try:
-        from snakemake_executor_plugin_frceapi.sandbox.service import Sandbox
+def _service(config: SandboxConfig, principal: str | None, *, before_slurm: bool) -> Service:
+    if before_slurm:
+        from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
 
-        sandbox = Sandbox(config)
+        return SlurmGateway(config, principal)
+    from snakemake_executor_plugin_frceapi.sandbox.service import Sandbox
+
+    return Sandbox(config)
+
+
+def _start(config: SandboxConfig, principal: str | None, *, before_slurm: bool) -> Service:
+    try:
+        sandbox = _service(config, principal, before_slurm=before_slurm)
         sandbox.start()
     except ImportError as error:
         remedy = "pip install 'snakemake-executor-plugin-frceapi[sandbox]'"
         raise click.ClickException(f"the sandbox needs {error.name}; {remedy}") from error
-    except SecretError as error:
+    except (BackendError, SecretError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         remedy = "choose another --port, or none for a free one"

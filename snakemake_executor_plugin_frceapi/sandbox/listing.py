@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from snakemake_executor_plugin_frceapi.sandbox.backend import ListedJob
 from snakemake_executor_plugin_frceapi.sandbox.environment import User
-from snakemake_executor_plugin_frceapi.sandbox.jobs import Job
 
 WINDOW_S = 24 * 3600
 _NOT_KNOWN = "Unknown"
 """What sacct(1) prints for a time that has not come."""
 
 
-def listed_jobs(jobs: Iterable[Job], user: User, now: float, window_by: str) -> dict[str, dict[str, str]]:
+def listed_jobs(jobs: Iterable[ListedJob], user: User, now: float, window_by: str) -> dict[str, dict[str, str]]:
     """The rows of the jobs of the previous 24 hours, by id.
 
     Args:
@@ -25,13 +25,13 @@ def listed_jobs(jobs: Iterable[Job], user: User, now: float, window_by: str) -> 
     return {str(job.job_id): _row(job, user) for job in jobs if now - _moment(job, now, window_by) <= WINDOW_S}
 
 
-def _moment(job: Job, now: float, window_by: str) -> float:
+def _moment(job: ListedJob, now: float, window_by: str) -> float:
     if window_by == "submission":
         return job.submitted_at
     return now if job.ended_at is None else job.ended_at
 
 
-def _row(job: Job, user: User) -> dict[str, str]:
+def _row(job: ListedJob, user: User) -> dict[str, str]:
     return {
         "user": user.name,
         "name": user.job_name,
@@ -42,7 +42,7 @@ def _row(job: Job, user: User) -> dict[str, str]:
     }
 
 
-def _end(job: Job) -> float | None:
+def _end(job: ListedJob) -> float | None:
     """The end, or the time limit of a running job."""
     if job.ended_at is not None or job.started_at is None or job.time_limit_s is None:
         return job.ended_at

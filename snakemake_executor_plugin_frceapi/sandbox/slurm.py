@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from snakemake_executor_plugin_frceapi.sandbox.backend import BackendError
 from snakemake_executor_plugin_frceapi.sandbox.environment import User
 from snakemake_executor_plugin_frceapi.sandbox.partitions import Partition
 from snakemake_executor_plugin_frceapi.sandbox.rules import SUBMISSION_FAILED, Refused, Submission
@@ -41,10 +42,6 @@ _FINAL = frozenset(
         "TIMEOUT",
     }
 )
-
-
-class SlurmError(RuntimeError):
-    """A program of Slurm failed; the message holds what it said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +83,7 @@ class SlurmBackend:
             user: the owner of all jobs.
 
         Raises:
-            SlurmError: there is no Slurm here, or it does not answer.
+            BackendError: there is no Slurm here, or it does not answer.
         """
         self.partitions = {name: Partition(name=name) for name in _run(["sinfo", "-h", "-o", "%R"]).split()}
         self._directory = directory
@@ -114,7 +111,7 @@ class SlurmBackend:
         command = sbatch_command(submission, self._user.job_name, self._directory)
         try:
             job_id = int(_run(command, submission.script, _environment(self._user)).partition(";")[0])
-        except SlurmError as error:
+        except BackendError as error:
             raise Refused(SUBMISSION_FAILED, str(error)) from error
         self._look()
         with self._lock:
@@ -124,7 +121,7 @@ class SlurmBackend:
         """All jobs of the user that were seen since the start, by id.
 
         Raises:
-            SlurmError: Slurm does not answer.
+            BackendError: Slurm does not answer.
         """
         self._look()
         with self._lock:
@@ -137,7 +134,7 @@ class SlurmBackend:
 
     def _look_often(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):
-            with contextlib.suppress(SlurmError):
+            with contextlib.suppress(BackendError):
                 self._look()
 
 
@@ -219,7 +216,7 @@ def _environment(user: User) -> dict[str, str]:
 
 
 def _run(command: Sequence[str], text: str = "", environment: dict[str, str] | None = None) -> str:
-    """Run a program of Slurm and return its output; raises SlurmError."""
+    """Run a program of Slurm and return its output; raises BackendError."""
     try:
         done = subprocess.run(
             command,
@@ -232,7 +229,7 @@ def _run(command: Sequence[str], text: str = "", environment: dict[str, str] | N
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"cannot run {command[0]}: {error}") from error
+        raise BackendError(f"cannot run {command[0]}: {error}") from error
     if done.returncode != 0:
-        raise SlurmError(f"{command[0]} ended with exit code {done.returncode}: {' '.join(done.stderr.split())}")
+        raise BackendError(f"{command[0]} ended with exit code {done.returncode}: {' '.join(done.stderr.split())}")
     return done.stdout
