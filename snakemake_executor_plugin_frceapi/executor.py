@@ -66,7 +66,6 @@ class Executor(RemoteExecutor):
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
         self._follow_signals()
-        self._run_parts.refresh()
         notices: list[Notice] = []
         for job in jobs:
             self.run_job_pre(job)
@@ -80,8 +79,9 @@ class Executor(RemoteExecutor):
     def _hand_over(self, job: Any) -> Sequence[Notice]:
         info = SubmittedJobInfo(job)
         try:
+            self._run_parts.refresh()
             submission, notices = self._run_parts.preparation.prepare(self._ready_job(job), info)
-        except (JobError, WorkflowError) as error:
+        except (FrceapiError, WorkflowError) as error:
             self.report_job_error(info, msg=f"The job was not submitted: {error}\n")
             return ()
         self._run_parts.run.submit(submission)
@@ -250,7 +250,7 @@ class Executor(RemoteExecutor):
     def _jobscript_text(self, job: Any) -> str:
         try:
             return self.jobscript.format(properties=job.properties(), exec_job=self.format_job_exec(job)) + "\n"
-        except (KeyError, IndexError, ValueError) as error:
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
             raise JobError(
                 f"--jobscript: the file cannot be filled in ({type(error).__name__}: {error}); only {{properties}} and "
                 "{exec_job} stand in single braces, write others twice"

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -57,9 +58,10 @@ class Spool:
         self._jobs = self.directory / "jobs"
         self._done = self.directory / "done"
         self._shared = self.directory / "shared"
-        root.mkdir(parents=True, exist_ok=True)
-        for directory in (self.directory, self._jobs, self._done, self._shared):
-            _make_private_directory(directory)
+        with _writing(self.directory):
+            root.mkdir(parents=True, exist_ok=True)
+            for directory in (self.directory, self._jobs, self._done, self._shared):
+                _make_private_directory(directory)
 
     def job_directory(self, token: str) -> Path:
         """Return the run directory of a submission."""
@@ -78,13 +80,17 @@ class Spool:
             name: file name of the jobscript.
             script: settings of the run script, which runs that jobscript.
             record: what to keep of the job for people and for a later run.
+
+        Raises:
+            SettingsError: it cannot be written.
         """
         directory = self.job_directory(token)
-        directory.mkdir(mode=0o700)
-        _write_private(directory / name, jobscript)
-        _write_private(directory / "run.sh", script.render())
-        _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
-        _write_private(directory / "control", "run\n")
+        with _writing(directory):
+            directory.mkdir(mode=0o700)
+            _write_private(directory / name, jobscript)
+            _write_private(directory / "run.sh", script.render())
+            _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
+            _write_private(directory / "control", "run\n")
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
         """Return the command that runs a jobscript of this run directory."""
@@ -96,12 +102,16 @@ class Spool:
         Args:
             kind: what it is, such as ``env``.
             content: the content of the file.
+
+        Raises:
+            SettingsError: it cannot be written.
         """
         path = self._shared / f"{kind}-{sha256(content).hexdigest()[:16]}"
         if not path.exists():
             part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            _write_private(part, content)
-            part.rename(path)
+            with _writing(self._shared):
+                _write_private(part, content)
+                part.rename(path)
         return path
 
     def order_cancel(self, token: str) -> bool:
@@ -220,6 +230,17 @@ def _listdir(path: Path) -> Iterable[Path]:
         return list(path.iterdir())
     except OSError:
         return []
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Say in one line, for a user, why a directory cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"{directory} cannot be written ({error.strerror}); start Snakemake in a directory of yours with free space"
+        ) from None
 
 
 def _write_private(path: Path, content: str | bytes) -> None:

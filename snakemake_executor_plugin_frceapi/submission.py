@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.tracker import History
@@ -151,8 +152,8 @@ class Submitter:
             if not submission.prepared:
                 submission.prepare()
                 submission.prepared = True
-        except OSError as error:
-            return Refused("run_directory", f"its run directory cannot be written: {error}")
+        except SettingsError as error:
+            return Refused("run_directory", str(error))
         submission.posts += 1
         outcome = self._post(submission.body)
         if isinstance(outcome, NotSent):
