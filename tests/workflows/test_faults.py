@@ -1,0 +1,114 @@
+"""Whatever the service does to requests, every job runs once and the workflow ends well."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply
+from snakemake_executor_plugin_frceapi.sandbox.faults import Faults, Rows
+
+if TYPE_CHECKING:
+    from tests.workflows.conftest import MakeWorkflow, Workflow
+
+_COUNT = 8
+_MANY = f"""
+    rule all:
+        input: expand("out/{{number}}", number=range({_COUNT}))
+    rule one:
+        output: "out/{{number}}"
+        shell: "exit 99"
+"""
+
+
+_EACH_ONCE = sorted(f"out/{number}" for number in range(_COUNT))
+
+Arm = Callable[[Faults], None]
+
+
+def _runs(flow: Workflow) -> list[str]:
+    """Return the output of each run that began."""
+    return sorted(line.split()[1] for line in flow.lines("ledger") if line.startswith("begin"))
+
+
+def _one_after_another(arms: Iterable[Arm]) -> Fault:
+    """Return a fault that is the first for the first request, the second for the second, and none after the last.
+
+    The requests must come one at a time.
+    """
+    left = iter(arms)
+    now: list[Fault] = []
+
+    def before() -> Reply | None:
+        faults = Faults()
+        next(left, lambda _: None)(faults)
+        now[:] = faults.draw("submit_job")
+        return next((reply for fault in now if (reply := fault.before())), None)
+
+    def rows(rows: Rows) -> Rows:
+        return now[0].rows(rows) if now else rows
+
+    def after(reply: Reply) -> Reply:
+        return now[0].after(reply) if now else reply
+
+    return Fault(before=before, rows=rows, after=after)
+
+
+def test_submissions_without_an_answer_run_once(workflow: MakeWorkflow) -> None:
+    """Jobs whose submission was lost, or was answered by nobody or by an error page, run once each."""
+    flow = workflow(_MANY)
+    flow.use_quick_jobs()
+    arms: list[Arm] = [
+        lambda faults: faults.drop_after(),
+        lambda faults: faults.drop_before(),
+        lambda faults: faults.drop_after(reset=True),
+        lambda faults: faults.status_code(503, after=True),
+        lambda faults: faults.status_code(503, retry_after=1),
+        lambda faults: faults.text("a severe error", after=True),
+        lambda faults: faults.text("a severe error"),
+    ]
+    flow.sandbox.faults.add(_one_after_another(arms), call="submit_job")
+    flow.succeed("--jobs", "20", "--frceapi-unknown-grace", "2", "--frceapi-max-connections", "1")
+
+    assert _runs(flow) == _EACH_ONCE
+    assert flow.calls("submit_job") >= _COUNT + 3
+    assert len(flow.jobs) >= _COUNT
+
+
+def test_twins_run_once(workflow: MakeWorkflow) -> None:
+    """A submission that was sent again because its first job waited runs once; the other ends at once."""
+    flow = workflow(_MANY)
+    flow.use_quick_jobs()
+    flow.sandbox.hold()
+    flow.sandbox.faults.drop_after(call="submit_job", count=2)
+    running = flow.start("--jobs", "20", "--frceapi-unknown-grace", "2")
+    flow.wait_for(lambda: len(flow.jobs) == _COUNT + 2, "second submissions")
+    flow.sandbox.release()
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert _runs(flow) == _EACH_ONCE
+    assert sorted(job.exit_code for job in flow.jobs if job.exit_code is not None) == [0] * _COUNT + [75] * 2
+
+
+def test_status_requests_that_fail_are_no_evidence(workflow: MakeWorkflow) -> None:
+    """Listings that fail, are empty or hide jobs change nothing."""
+    flow = workflow(_MANY)
+    flow.use_quick_jobs("sleep 4")
+    arms: list[Arm] = [
+        lambda faults: faults.status_code(503),
+        lambda faults: faults.empty_listing(),
+        lambda faults: faults.truncate(30),
+        lambda faults: faults.html(),
+    ]
+    running = flow.start("--jobs", "20")
+    flow.wait_for(lambda: len(flow.jobs) == _COUNT, "submissions")
+    flow.sandbox.faults.hide(*list(flow.sandbox.jobs)[:4], call="query_status")
+    flow.sandbox.faults.add(_one_after_another(itertools.cycle(arms)), call="query_status")
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert _runs(flow) == _EACH_ONCE
+    assert len(flow.jobs) == _COUNT
+    assert {0, 503} <= {request.status_code for request in flow.sandbox.requests}
