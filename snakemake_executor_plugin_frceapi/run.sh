@@ -13,7 +13,11 @@ frceapi_now() {
 # link(2) is atomic on NFS, but its answer can be lost: what counts is the content that is read back.
 frceapi_claim() {
     local mine="$frceapi_directory/.claim.$frceapi_id.$$.$RANDOM" owner=
-    printf '%s\n' "$frceapi_id" >"$mine"
+    printf '%s\n' "$frceapi_id" >"$mine" || {
+        frceapi_say "cannot write in $frceapi_directory on $(uname -n); nothing is run"
+        rm -f "$mine"
+        exit 74
+    }
     ln "$mine" "$frceapi_directory/claim" 2>/dev/null ||
         (set -o noclobber && cat "$mine" >"$frceapi_directory/claim") 2>/dev/null
     rm -f "$mine"
@@ -94,7 +98,8 @@ frceapi_restore_environment() {
             eval "$frceapi_name $frceapi_value" && export -f "$frceapi_name"
             ;;
         *[!A-Za-z0-9_]* | [0-9]* | '') ;;
-        *) export "$frceapi_name=$frceapi_value" ;;
+        # UID and the like cannot be set; with POSIXLY_CORRECT a failing `export` would end the shell.
+        *) command export "$frceapi_name=$frceapi_value" || command export "$frceapi_name" ;;
         esac
     done <"$frceapi_environment"
 } 2>/dev/null
@@ -111,7 +116,7 @@ frceapi_payload() {
     [ -z "$frceapi_path_first" ] || export PATH="$frceapi_path_first${PATH:+:$PATH}"
     [ -z "$frceapi_tmpdir" ] || export TMPDIR="$frceapi_tmpdir"
     umask "$frceapi_umask"
-    cd -- "$frceapi_workdir" || {
+    builtin cd -- "$frceapi_workdir" || {
         frceapi_say "cannot enter the working directory $frceapi_workdir on $(uname -n)"
         exit 72
     }
