@@ -41,6 +41,12 @@ missing_debian_packages() {
     done
 }
 
+# Let apt know which packages there are; on a new machine it does not.
+update_debian_lists() {
+    local prefix
+    prefix=$(root_prefix) && $prefix apt-get update -qq >/dev/null
+}
+
 # Install the named Debian packages that are missing; fail, having said nothing, where that cannot be done.
 install_debian_packages() {
     local missing prefix
@@ -50,6 +56,6 @@ install_debian_packages() {
     prefix=$(root_prefix) || return 1
     say "Installing Debian packages: $missing"
     # shellcheck disable=SC2086 # both are lists of plain words
-    $prefix apt-get update -qq >/dev/null &&
+    update_debian_lists &&
         $prefix DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
