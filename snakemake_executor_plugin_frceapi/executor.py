@@ -133,7 +133,7 @@ class Executor(RemoteExecutor):
         if self._parts is not None:
             self._parts.departure.close()
             self._parts.close()
-        super().shutdown()  # type: ignore[no-untyped-call]
+        super().shutdown()  # type: ignore[no-untyped-call]  # the interface gives it no types
         for number, handler in self._former_handlers.items():
             signal.signal(number, handler)
 
@@ -201,7 +201,7 @@ class Executor(RemoteExecutor):
         return " ".join(filter(None, parts))
 
     def _python(self) -> str:
-        return str(self.get_python_executable())  # type: ignore[no-untyped-call]
+        return str(self.get_python_executable())  # type: ignore[no-untyped-call]  # the interface gives it no types
 
     @property
     def _run_parts(self) -> Assembly:
