@@ -50,17 +50,23 @@ class Deadline:
                 self._sockets.pop().close()
 
     def watch(self, fileno: int) -> None:
-        """Shut this socket down when the time runs out.
-
-        Raises:
-            TimeoutError: it already has.
-        """
+        """Shut this socket down when the time runs out, at once when it already has."""
         # A handle of our own: TLS replaces the Python object, and a closed number may be another file a moment later.
         handle = socket.socket(fileno=socket.dup(fileno))
         with self._lock:
             self._sockets.append(handle)
             if self.expired:
-                raise TimeoutError
+                _shut(handle)
+
+    def begin_to_send(self) -> None:
+        """Note that the request leaves now.
+
+        Raises:
+            TimeoutError: it is too late for that.
+        """
+        if self.expired:
+            raise TimeoutError
+        self.may_have_sent = True
 
     def _expire(self) -> None:
         with self._lock:
@@ -85,7 +91,7 @@ class _WatchedHTTPConnection(HTTPConnection):
             self.connect()
         deadline = _CURRENT.get()
         deadline.watch(self.sock.fileno())
-        deadline.may_have_sent = True
+        deadline.begin_to_send()
         super().request(*args, **kwargs)
 
 

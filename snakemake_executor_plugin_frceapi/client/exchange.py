@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import requests
@@ -149,18 +150,32 @@ def _root(err: BaseException) -> BaseException:
 def _cause_text(err: Exception) -> str:
     """Return what happened in words of ours or of the operating system."""
     match _root(err):
-        case _TooLargeError() as root:
-            text = str(root)
         case ssl.SSLCertVerificationError() as root:
             text = f"its certificate is not trusted ({root.verify_message})"
         case ssl.SSLError() as root:
             text = f"TLS failed ({root.reason or type(root).__name__})"
         case socket.gaierror() as root:
             text = f"the host name is not known ({root.strerror})"
+        case UnicodeError() | urllib3.exceptions.LocationValueError():
+            text = "this is no host name"
         case TimeoutError():
             text = "it did not answer in time"
         case OSError(errno=int(number)):
             text = os.strerror(number)
         case root:
-            text = f"the connection broke ({type(root).__name__})"
+            text = _answer_text(root)
     return text
+
+
+def _answer_text(root: BaseException) -> str:
+    """Return what is wrong with an answer that came at least in part."""
+    match root:
+        case _TooLargeError():
+            return str(root)
+        case RemoteDisconnected():
+            return "it closed the connection without an answer"
+        case IncompleteRead():
+            return "its answer was cut off"
+        case HTTPException() | ValueError():
+            return f"its answer is no HTTP ({type(root).__name__})"
+    return f"the connection broke ({type(root).__name__})"
