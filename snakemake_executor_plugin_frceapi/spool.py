@@ -13,9 +13,10 @@ import secrets
 import shutil
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
@@ -87,6 +88,7 @@ class Spool:
         directory = self.job_directory(token)
         with _writing(directory):
             directory.mkdir(mode=0o700)
+            directory.chmod(0o700)
             _write_private(directory / name, jobscript)
             _write_private(directory / "run.sh", script.render())
             _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
@@ -150,7 +152,7 @@ class Spool:
     def claimed_by(self, token: str) -> str | None:
         """Return the external jobid of the job that has claimed a submission, or None."""
         owner = _read(self.job_directory(token) / "claim").strip()
-        return owner if owner.isdigit() else None
+        return owner if _is_digits(owner) else None
 
     def start(self, token: str) -> Start | None:
         """Return what the job of a submission recorded as it started, or None."""
@@ -158,7 +160,8 @@ class Spool:
 
     def forget_end(self, token: str) -> None:
         """Take an end out of the listing of ends, which so does not grow with the run."""
-        self.done_entry(token).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.done_entry(token).unlink()
 
     def remove_job(self, token: str) -> None:
         """Remove everything of a submission whose job has ended by itself."""
@@ -185,14 +188,14 @@ def parse_end(text: str) -> End | None:
     try:
         return End(
             external_jobid=_digits(fields["id"]),
-            restart=int(fields["restart"]),
-            exit_code=int(fields["exit"]),
+            restart=int(_digits(fields["restart"])),
+            exit_code=int(_digits(fields["exit"])),
             cause=Cause(fields["cause"]),
-            start=float(fields["start"]),
-            end=float(fields["end"]),
-            cpu_seconds=int(fields["cpu_ticks"]) / _CLOCK_TICKS,
+            start=_seconds(fields["start"]),
+            end=_seconds(fields["end"]),
+            cpu_seconds=int(_digits(fields["cpu_ticks"])) / _CLOCK_TICKS,
         )
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
 
 
@@ -211,10 +214,21 @@ def _fields(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
 def _digits(text: str) -> str:
-    if not (text.isascii() and text.isdigit()):
+    if not _is_digits(text):
         raise ValueError(text)
     return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not isfinite(seconds):
+        raise ValueError(text)
+    return seconds
 
 
 def _read(path: Path) -> str:

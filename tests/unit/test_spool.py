@@ -1,0 +1,364 @@
+"""Tests of the run directory: its modes, its markers, and what it makes of markers that are torn or not its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakemake_executor_plugin_frceapi.errors import SettingsError
+from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.spool import Spool, Start, new_token, parse_end, parse_start
+from snakemake_executor_plugin_frceapi.tracker import Cause, End
+
+END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250\n"
+START = "id=7 restart=0 node=cn1 cluster=frce start=100.5 mem_per_node= partition=norm\n"
+USER = pwd.getpwuid(os.getuid()).pw_name
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """Run directories of this user."""
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o277, 0o777], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each umask, however odd."""
+    former = os.umask(request.param)
+    yield
+    os.umask(former)
+
+
+def mode(path: Path) -> int:
+    """The permission bits of a file."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's\n") -> Path:
+    """Write a submission's run directory."""
+    directory = spool.job_directory(token)
+    script = RunScript(
+        directory=directory,
+        done=spool.done_entry(token),
+        log_directory=directory,
+        workdir=directory,
+        command=spool.jobscript_command(token, jobscript, "job-x"),
+    )
+    spool.write_job(token, jobscript, "job-x", script, {"rule": "Größe", "path": Path("/a"), "wildcards": {"x": "1"}})
+    return directory
+
+
+def test_makes_everything_private_whatever_the_umask(umask: None, tmp_path: Path) -> None:
+    """Directories are 0700 and files 0600, so that nobody else reads a jobscript or an environment."""
+    spool = Spool(tmp_path)
+    directory = write_job(spool, "t")
+    environment = spool.write_shared("env", b"A=1\0")
+    files = [environment, *directory.iterdir()]
+
+    directories = [spool.directory, directory, directory.parent, environment.parent, spool.done_entry("t").parent]
+
+    assert {mode(path) for path in files} == {0o600}
+    assert {mode(path) for path in directories} == {0o700}
+
+
+def test_writes_all_that_a_job_needs(spool: Spool) -> None:
+    """The run directory holds the jobscript, the run script that runs it, a record and leave to run."""
+    directory = write_job(spool, "t")
+
+    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x", "job.json", "run.sh"]
+    assert (directory / "control").read_text() == "run\n"
+    assert (directory / "job-x").read_text() == "#!/bin/bash\necho it's\n"
+    assert f"frceapi_command=(/bin/bash {directory}/job-x)" in (directory / "run.sh").read_text()
+    assert json.loads((directory / "job.json").read_text()) == {"rule": "Größe", "path": "/a", "wildcards": {"x": "1"}}
+
+
+def test_writes_names_that_are_no_utf_8(spool: Spool) -> None:
+    """A file name that Python could not decode stands in the jobscript with its own bytes."""
+    directory = write_job(spool, "t", "echo \udcff\n")
+
+    assert (directory / "job-x").read_bytes() == b"echo \xff\n"
+
+
+def test_names_directories_by_user_and_token(tmp_path: Path) -> None:
+    """Each user has a directory, each submission one in it; another start finds them again."""
+    spool = Spool(tmp_path / "a" / "b")
+
+    assert spool.directory == tmp_path / "a" / "b" / USER
+    assert write_job(spool, "t") == Spool(tmp_path / "a" / "b").job_directory("t")
+
+
+def test_names_a_user_without_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the number of the user may have no name; it stands for it."""
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    assert Spool(tmp_path).directory.name == f"uid-{os.getuid()}"
+
+
+def test_gives_each_submission_a_token_of_its_own() -> None:
+    """Tokens are random and long, and safe as file names."""
+    tokens = {new_token() for _ in range(1000)}
+
+    assert len(tokens) == 1000
+    assert {len(token) for token in tokens} == {16}
+    assert set("".join(tokens)) <= set("0123456789abcdef")
+
+
+def test_refuses_a_token_that_is_used(spool: Spool) -> None:
+    """A run directory is written once."""
+    write_job(spool, "t")
+    with pytest.raises(SettingsError, match=r"jobs/t cannot be written \(File exists\)"):
+        write_job(spool, "t")
+
+
+def test_repairs_the_modes_of_its_directories(tmp_path: Path) -> None:
+    """A directory of the user's own that others could enter is closed again."""
+    Spool(tmp_path).directory.chmod(0o777)
+
+    assert mode(Spool(tmp_path).directory) == 0o700
+
+
+def test_refuses_a_symbolic_link(tmp_path: Path) -> None:
+    """A link in the place of the user's directory may lead anywhere and is not followed."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / USER).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError, match="is not a directory of yours; move it away"):
+        Spool(tmp_path / "spool")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [USER, f"{USER}/jobs", f"{USER}/done", f"{USER}/shared"])
+def test_refuses_a_file_in_the_place_of_a_directory(name: str, tmp_path: Path) -> None:
+    """Whatever stands where a directory should is named."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    with pytest.raises(SettingsError, match=f"{path} is not a directory of yours"):
+        Spool(tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_refuses_a_directory_of_somebody_else(tmp_path: Path) -> None:
+    """A directory that another user owns is not used, with whatever modes."""
+    directory = Spool(tmp_path).directory
+    os.chown(directory, 12345, -1)
+    with pytest.raises(SettingsError, match="is not a directory of yours"):
+        Spool(tmp_path)
+
+
+@pytest.mark.parametrize("root", ["file", "file/below"])
+def test_says_where_it_cannot_write(root: str, tmp_path: Path) -> None:
+    """A run directory that cannot be made is one line that says which, why, and what to do."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=f"{tmp_path}/file.* cannot be written .*; start Snakemake in") as caught:
+        Spool(tmp_path / root)
+    assert "\n" not in str(caught.value)
+
+
+def test_keeps_what_jobs_share_once(spool: Spool) -> None:
+    """Equal contents share a file, which is whole as soon as it has its name; another one gets its own."""
+    one, again, other = (spool.write_shared("env", content) for content in (b"A=1\0", b"A=1\0", b"A=2\0"))
+
+    assert one == again != other
+    assert one.name.startswith("env-")
+    assert one.read_bytes() == b"A=1\0"
+    assert sorted(one.parent.iterdir()) == sorted([one, other])
+
+
+def test_says_where_it_cannot_share(spool: Spool) -> None:
+    """What cannot be kept for the jobs is a line for the user, not a traceback."""
+    spool.write_shared("env", b"A=1\0").unlink()
+    (spool.directory / "shared").rmdir()
+    with pytest.raises(SettingsError, match="shared cannot be written"):
+        spool.write_shared("env", b"A=1\0")
+    spool.remove_shared()
+
+
+def test_removes_what_jobs_share_and_nothing_else(spool: Spool) -> None:
+    """Shared files go, also one that was never finished; jobs stay."""
+    shared = spool.write_shared("env", b"A=1\0").parent
+    (shared / ".env-1234.abcd").write_text("half")
+    write_job(spool, "t")
+    spool.remove_shared()
+
+    assert list(shared.iterdir()) == []
+    assert spool.has_jobs()
+    spool.remove_job("t")
+    assert not spool.has_jobs()
+
+
+def test_orders_to_cancel(spool: Spool) -> None:
+    """The order replaces the leave to run, in the same file, which jobs have looked at before."""
+    control = write_job(spool, "t") / "control"
+    inode = control.stat().st_ino
+
+    assert spool.order_cancel("t")
+    assert spool.order_cancel("t")
+    assert control.read_text() == "cancel\n"
+    assert control.stat().st_ino == inode
+
+
+def test_cannot_order_without_a_run_directory(spool: Spool) -> None:
+    """An order that nobody will see is reported as not written, and makes no directory."""
+    assert not spool.order_cancel("gone")
+    assert not spool.has_jobs()
+
+
+def test_finds_the_ends_of_wanted_jobs_only(spool: Spool) -> None:
+    """Entries of other runs, torn ones and directories are passed over and left alone."""
+    for token, text in {"mine": END, "foreign": END, "torn": END[:-1], "empty": "", "wild": "x=1\n"}.items():
+        spool.done_entry(token).write_text(text)
+    spool.done_entry("directory").mkdir()
+    before = sorted(path.name for path in spool.done_entry("x").parent.iterdir())
+    found = list(spool.new_ends({"mine", "torn", "empty", "wild", "directory", "not there"}))
+
+    assert found == [("mine", parse_end(END))]
+    assert sorted(path.name for path in spool.done_entry("x").parent.iterdir()) == before
+
+
+def test_finds_no_ends_where_it_cannot_look(spool: Spool) -> None:
+    """A listing that fails finds nothing; it is looked again later."""
+    spool.done_entry("x").parent.rmdir()
+
+    assert list(spool.new_ends({"x"})) == []
+
+
+def test_forgets_an_end_once_or_twice(spool: Spool) -> None:
+    """A forgotten end is out of the listing; forgetting it again, or what cannot be removed, does no harm."""
+    spool.done_entry("t").write_text(END)
+    spool.done_entry("stuck").mkdir()
+    for token in ("t", "t", "stuck"):
+        spool.forget_end(token)
+
+    assert list(spool.new_ends({"t"})) == []
+
+
+def test_takes_the_end_with_the_highest_restart(spool: Spool) -> None:
+    """Numbers are compared as numbers, and torn or garbled ends do not count."""
+    directory = write_job(spool, "t")
+    for restart in (0, 2, 10):
+        (directory / f"end.7.{restart}").write_text(END.replace("restart=0", f"restart={restart}"))
+    (directory / "end.7.11").write_text(END.replace("restart=0", "restart=11")[:-1])
+    (directory / ".end.7.12").write_text(END.replace("restart=0", "restart=12"))
+    end = spool.latest_end("t")
+
+    assert end is not None
+    assert end.restart == 10
+
+
+def test_finds_no_end_of_a_job_without_one(spool: Spool) -> None:
+    """A job that has not ended, and one whose directory is gone, have no end."""
+    write_job(spool, "t")
+
+    assert spool.latest_end("t") is None
+    assert spool.latest_end("gone") is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "owner"),
+    [
+        ("123\n", "123"),
+        ("", None),
+        ("abc\n", None),
+        ("\u00b2\n", None),
+        ("\u0661\n", None),
+        ("1 2\n", None),
+        ("-1\n", None),
+    ],
+)
+def test_reads_a_claim(claim: str, owner: str | None, spool: Spool) -> None:
+    """A claim is a job number in plain digits; anything else is not one yet."""
+    (write_job(spool, "t") / "claim").write_text(claim)
+
+    assert spool.claimed_by("t") == owner
+
+
+def test_reads_what_is_not_there_as_nothing(spool: Spool) -> None:
+    """Neither claim nor start of a submission that has no directory."""
+    assert spool.claimed_by("gone") is None
+    assert spool.start("gone") is None
+
+
+def test_reads_a_start(spool: Spool) -> None:
+    """The start marker names job, node and cluster; the rest is kept as Slurm wrote it."""
+    (write_job(spool, "t") / "started").write_text(START)
+    given = {"restart": "0", "start": "100.5", "mem_per_node": "", "partition": "norm"}
+
+    assert spool.start("t") == Start("7", "cn1", "frce", given)
+
+
+def test_reads_an_end() -> None:
+    """An end marker is read into its units."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    expected = End(
+        external_jobid="7",
+        restart=0,
+        exit_code=0,
+        cause=Cause.OWN,
+        start=100.5,
+        end=160.25,
+        cpu_seconds=250 / ticks,
+    )
+
+    assert parse_end(END) == expected
+
+
+@given(st.integers(0, len(END) - 1), st.integers(0, len(START) - 1))
+def test_reads_no_torn_marker(end_cut: int, start_cut: int) -> None:
+    """A marker of which any part is missing at its end is no marker."""
+    assert parse_end(END[:end_cut]) is None
+    assert parse_start(START[:start_cut]) is None
+
+
+NAMES = ["id", "restart", "exit", "cause", "start", "end", "cpu_ticks"]
+tokens = st.one_of(
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["own", "signal", "cancelled", "", "-0", "1_000", "\u0663", "\u00b2", "9" * 4000, "9" * 400, "1e999"]
+    ),
+    st.text(max_size=5),
+)
+markers = st.fixed_dictionaries(dict.fromkeys(NAMES, tokens)).map(
+    lambda fields: " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
+)
+
+
+@given(st.text() | markers)
+def test_makes_an_end_of_no_garbage(text: str) -> None:
+    """Any text is no end, or one whose every value makes sense."""
+    end = parse_end(text)
+    if end is not None:
+        assert end.external_jobid.isascii()
+        assert end.external_jobid.isdigit()
+        assert end.restart >= 0
+        assert end.exit_code >= 0
+        assert end.cpu_seconds >= 0
+        assert math.isfinite(end.wall_seconds + end.start + end.end + end.cpu_seconds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_needs_every_field_of_an_end(name: str) -> None:
+    """An end without one of its fields, or with nonsense there, is none."""
+    words = END.split()
+
+    assert parse_end(" ".join(word for word in words if not word.startswith(f"{name}=")) + "\n") is None
+    assert parse_end(" ".join(f"{name}=x" if word.startswith(f"{name}=") else word for word in words) + "\n") is None
+
+
+@given(st.text() | st.text().map(lambda text: f"id={text} node=n cluster=c\n"))
+def test_makes_a_start_of_no_garbage(text: str) -> None:
+    """Any text is no start, or one with a job number."""
+    start = parse_start(text)
+    if start is not None:
+        assert start.external_jobid.isascii()
+        assert start.external_jobid.isdigit()
