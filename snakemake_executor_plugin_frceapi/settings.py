@@ -138,10 +138,12 @@ class ExecutorSettings(ExecutorSettingsBase):
         self._check_number("default_mem_mb_per_cpu", 1)
         self._check_number("default_runtime", 1)
         self._check_number("max_connections", 1, 64)
-        for name in ("init_seconds_before_status_checks", "cancel_timeout"):
+        for name in ("init_seconds_before_status_checks", "cancel_timeout", "delete_logfiles_older_than"):
             self._check_number(name, 0)
         for name in ("outage_tolerance", "marker_grace", "requeue_grace", "unknown_grace"):
             self._check_number(name, 0)
+        if self.scratch is not None and not Path(self.scratch).is_absolute():
+            raise self._error("scratch", "an absolute path, because each node makes its directories there")
         self._check_choice("auth", "number_format", "memory_unit", "on_exit")
         self._check_text(
             "partition", r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}", "one name of letters, digits, '_', '.', '-'"
@@ -155,7 +157,9 @@ class ExecutorSettings(ExecutorSettingsBase):
 
     def _error(self, name: str, expected: str) -> ApiError:
         flag = "--frceapi-" + name.replace("_", "-")
-        return ApiError(f"{flag} is {getattr(self, name)!r}; it must be {expected}.")
+        value = getattr(self, name)
+        shown = str(value) if isinstance(value, Path) else value
+        return ApiError(f"{flag} is {shown!r}; it must be {expected}.")
 
     def _check_number(self, name: str, least: int, most: int | None = None) -> None:
         value = getattr(self, name)

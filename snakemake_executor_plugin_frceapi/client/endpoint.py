@@ -85,9 +85,8 @@ def check_url(url: str) -> None:
     """
     parts = _split(url)
     if parts is None or not _HOST.fullmatch(parts.hostname or "") or parts.scheme not in ("http", "https"):
-        raise SettingsError(
-            f"--frceapi-url is {public_url(url)!r}: give a URL such as https://hpcapi.ncifcrf.gov/hpcapi"
-        )
+        shown = repr(public_url(url)) if url else "empty"
+        raise SettingsError(f"--frceapi-url is {shown}: give a URL such as https://hpcapi.ncifcrf.gov/hpcapi")
     if parts.username is not None or parts.query or parts.fragment:
         raise SettingsError(f"--frceapi-url is {public_url(url)!r}: leave out user name, password, ? and #")
     if parts.scheme == "http" and not is_loopback(url):
@@ -107,8 +106,12 @@ def is_loopback(url: str) -> bool:
 def public_url(url: str) -> str:
     """Return a URL as it may be shown: no user name or password, no query, no secret of a sandbox."""
     parts = _split(url)
-    if parts is None or not parts.hostname:
+    if parts is None:
         return "***"
+    if not parts.hostname:
+        # Without a scheme: the host that the user meant stands before the first slash.
+        address, slash, _ = url.rpartition("@")[2].partition("/")
+        return f"{address}/***" if slash else "***"
     address = parts.netloc.rpartition("@")[2]
     user = "***@" if parts.username is not None else ""
     shows_path = parts.scheme == "https" and not is_loopback(url)

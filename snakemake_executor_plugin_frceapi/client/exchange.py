@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline, WatchedAdapter
-from snakemake_executor_plugin_frceapi.client.endpoint import public_url
+from snakemake_executor_plugin_frceapi.client.endpoint import is_loopback, public_url
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
 
 _CHUNK_BYTES = 64 * 1024
@@ -116,10 +116,10 @@ def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | 
     what = f"it did not answer in {deadline.seconds:g} s" if deadline.expired else _cause_text(err)
     if deadline.may_have_sent:
         return LostExchange(f"{url}: {what}")
-    return _unsent(err, f"cannot reach {url}: {what}")
+    return _unsent(err, url, f"cannot reach {url}: {what}")
 
 
-def _unsent(err: Exception, message: str) -> ServiceError:
+def _unsent(err: Exception, url: str, message: str) -> ServiceError:
     root = _root(err)
     if isinstance(err, requests.exceptions.ProxyError):
         return TransientFault(f"{message}; correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
@@ -133,6 +133,8 @@ def _unsent(err: Exception, message: str) -> ServiceError:
         return ConfigurationFault(f"{message}; check --frceapi-url and HTTPS_PROXY")
     if isinstance(root, socket.gaierror):
         return TransientFault(f"{message}; check the network and --frceapi-url")
+    if is_loopback(url):
+        return TransientFault(f"{message}; start the sandbox with `frceapi sandbox`, and check --frceapi-url")
     return TransientFault(f"{message}; check the network or VPN")
 
 

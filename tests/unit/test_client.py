@@ -549,7 +549,8 @@ def test_knows_that_a_refused_connection_sent_nothing() -> None:
     assert isinstance(outcome, NotSent)
     assert type(outcome.fault) is TransientFault
     assert message_of(outcome) == (
-        f"cannot reach http://127.0.0.1:{port}/***/hpcapi/submit_job: Connection refused; check the network or VPN"
+        f"cannot reach http://127.0.0.1:{port}/***/hpcapi/submit_job: Connection refused; "
+        "start the sandbox with `frceapi sandbox`, and check --frceapi-url"
     )
 
 
@@ -795,6 +796,8 @@ def test_refuses_an_unsafe_url(url: str, named: str) -> None:
         (f"https://user:{SECRET}@api.example.org/hpcapi?{SECRET}", "https://***@api.example.org/hpcapi?***"),
         (f"\x1b[2J{SECRET}", "***"),
         (SECRET, "***"),
+        (f"api.example.org/{SECRET}", "api.example.org/***"),
+        (f"user:{SECRET}@api.example.org/hpcapi", "api.example.org/***"),
     ],
 )
 def test_shows_a_url_without_its_secrets(url: str, shown: str) -> None:
