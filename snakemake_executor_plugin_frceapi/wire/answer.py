@@ -109,7 +109,7 @@ def decode_listing(
 def _said(status_code: int, content_type: str, body: bytes, url: str) -> str:
     """Return the beginning of a message: who answered what."""
     kind = printable(content_type.partition(";")[0], 40) or "no content type"
-    shown = "" if "html" in kind.lower() else printable(body[:1000].decode("utf-8", "replace"), 120)
+    shown = "" if body.lstrip()[:1] == b"<" else printable(body[:1000].decode("utf-8", "replace"), 120)
     return f"{url} answered status code {status_code} with {kind}" + (f" {shown!r}" if shown else "")
 
 
@@ -138,7 +138,7 @@ def _refusal(reason: str) -> SubmitOutcome:
 
 def _fault(status_code: int, said: str, location: str, retry_after_seconds: float | None) -> ServiceError:
     if status_code == 401:
-        return TicketFault(f"{said}: it did not accept the Kerberos ticket; type `kinit`, and check `date`")
+        return TicketFault(f"{said}: it did not accept the Kerberos ticket; type `kinit`, check `date` and --frceapi-target-name")
     if status_code in (408, 429) or status_code >= 500 or status_code < 300:
         return TransientFault(f"{said}: it cannot work at the moment", retry_after_seconds)
     return ConfigurationFault(f"{said}: {_configuration_hint(status_code, location)}")

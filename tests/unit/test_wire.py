@@ -530,7 +530,7 @@ def test_keeps_foreign_fields_printable() -> None:
     ("body", "named"),
     [
         (b"", "which is no listing"),
-        (b"<html>", "which is no listing"),
+        (b"\n<html>", "which is no listing"),
         (b'{"46186373": {"state": "RUNNING"}}', "which is no listing"),
         (b'{"status": "call_failed", "reason": "no_database"}', "could not list the jobs: no_database"),
         (b'{"status": "call failure"}', "could not list the jobs: no reason given"),
