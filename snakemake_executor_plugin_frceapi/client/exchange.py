@@ -72,7 +72,7 @@ def exchange(
         response = adapter.send(
             request,
             stream=True,
-            timeout=(route.connect_timeout_seconds, deadline.seconds),
+            timeout=(route.connect_timeout_seconds, None),  # the deadline ends a read
             verify=route.verify,
             proxies=route.proxies,
         )

@@ -138,7 +138,9 @@ def _refusal(reason: str) -> SubmitOutcome:
 
 def _fault(status_code: int, said: str, location: str, retry_after_seconds: float | None) -> ServiceError:
     if status_code == 401:
-        return TicketFault(f"{said}: it did not accept the Kerberos ticket; type `kinit`, check `date` and --frceapi-target-name")
+        return TicketFault(
+            f"{said}: it did not accept the Kerberos ticket; type `kinit`, check `date` and --frceapi-target-name"
+        )
     if status_code in (408, 429) or status_code >= 500 or status_code < 300:
         return TransientFault(f"{said}: it cannot work at the moment", retry_after_seconds)
     return ConfigurationFault(f"{said}: {_configuration_hint(status_code, location)}")

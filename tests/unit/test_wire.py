@@ -405,6 +405,15 @@ def test_knows_that_a_request_was_not_taken(status_code: int, kind: type[Service
         decode_listing(status_code, "text/html", body, location="login.example.org")
 
 
+@pytest.mark.parametrize("content_type", ["", "text/plain", "text/html"])
+def test_shows_no_markup(content_type: str) -> None:
+    """A page for browsers is left out of the message whatever the server calls it."""
+    outcome = decode_submission(502, content_type, recorded("unauthorized.html"))
+
+    assert isinstance(outcome, Unknown)
+    assert "<" not in outcome.message
+
+
 def test_keeps_what_retry_after_asked_for() -> None:
     """The seconds reach whoever waits."""
     outcome = decode_submission(429, "", b"", retry_after_seconds=7.0)
