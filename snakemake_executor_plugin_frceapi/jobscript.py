@@ -85,18 +85,18 @@ def interpreter(jobscript: str) -> list[str]:
     """Return the program that runs a jobscript, from its first line.
 
     The jobscript is handed to its interpreter instead of being executed itself, so that a file system mounted without
-    the right to execute, or a file that another process has still open, cannot stop it.
+    the right to execute, or a file that another process has still open, cannot stop it. Where it asks for ``/bin/sh``,
+    as Snakemake's own does, it gets bash: a ``/bin/sh`` that is dash passes on no functions of the environment.
 
     Raises:
         JobError: the first line names no program.
     """
     first = jobscript.partition("\n")[0]
-    if not first.startswith("#!"):
-        return ["/bin/sh"]
-    words = first[2:].split(maxsplit=1)
+    words = first[2:].split(maxsplit=1) if first.startswith("#!") else ["/bin/sh"]
     if not words:
         raise JobError("--jobscript: the first line of the file is '#!' without a program; write '#!/bin/bash'")
-    return [word.strip() for word in words]
+    program = [word.strip() for word in words]
+    return ["/bin/bash"] if program == ["/bin/sh"] else program
 
 
 @cache

@@ -145,19 +145,21 @@ def test_leaves_empty_what_is_not_set() -> None:
 @pytest.mark.parametrize(
     ("jobscript", "expected"),
     [
-        ("#!/bin/sh\necho", ["/bin/sh"]),
+        ("#!/bin/sh\necho", ["/bin/bash"]),
+        ("#! /bin/sh\n", ["/bin/bash"]),
+        ("#!/bin/sh -e\n", ["/bin/sh", "-e"]),
         ("#! /bin/bash  \necho", ["/bin/bash"]),
         ("#!/usr/bin/env bash\n", ["/usr/bin/env", "bash"]),
         ("#!/usr/bin/env -S bash -l\n", ["/usr/bin/env", "-S bash -l"]),
         ("#!/bin/bash", ["/bin/bash"]),
         ("#!/bin/bash\r\n", ["/bin/bash"]),
         ("#!/bin/bash\t-l\n", ["/bin/bash", "-l"]),
-        ("echo\n#!/bin/bash", ["/bin/sh"]),
-        ("", ["/bin/sh"]),
+        ("echo\n#!/bin/bash", ["/bin/bash"]),
+        ("", ["/bin/bash"]),
     ],
 )
 def test_reads_the_interpreter_as_the_kernel_does(jobscript: str, expected: list[str]) -> None:
-    """The first line names a program and at most one argument, as execve(2) has it; without one it is /bin/sh."""
+    """The first line names a program and at most one argument, as execve(2) has it; bash stands in for /bin/sh."""
     assert interpreter(jobscript) == expected
 
 
