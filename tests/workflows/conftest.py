@@ -99,12 +99,14 @@ class Workflow:
         sandbox: the service that its runs speak to.
         environment: the environment of its runs; a test may change it.
         defaults: the arguments that stand before those of each run; a test may change them.
+        umask: the file mode creation mask of its runs; -1: this process's.
     """
 
     directory: Path
     sandbox: Sandbox
     environment: dict[str, str]
     defaults: list[str] = field(default_factory=list)
+    umask: int = -1
     _runs: list[Running] = field(default_factory=list)
 
     def start(self, *arguments: str) -> Running:
@@ -119,6 +121,7 @@ class Workflow:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=self.umask,
             )
         self._runs.append(Running(process, output))
         return self._runs[-1]
