@@ -20,6 +20,9 @@ _PUBLIC_SEGMENTS = {"", "hpcapi", "submit_job", "query_status"}
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 
+_BARE_HOST = re.compile(r"(?:[^/?#@]*@)?([A-Za-z0-9.-]+(?::[0-9]+)?)/[^@]*")
+"""A URL without its scheme: the host that the user meant stands before the first slash."""
+
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -109,9 +112,8 @@ def public_url(url: str) -> str:
     if parts is None:
         return "***"
     if not parts.hostname:
-        # Without a scheme: the host that the user meant stands before the first slash.
-        address, slash, _ = url.rpartition("@")[2].partition("/")
-        return f"{address}/***" if slash else "***"
+        meant = _BARE_HOST.fullmatch(url)
+        return f"{meant.group(1)}/***" if meant else "***"
     address = parts.netloc.rpartition("@")[2]
     user = "***@" if parts.username is not None else ""
     shows_path = parts.scheme == "https" and not is_loopback(url)

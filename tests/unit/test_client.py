@@ -798,6 +798,9 @@ def test_refuses_an_unsafe_url(url: str, named: str) -> None:
         (SECRET, "***"),
         (f"api.example.org/{SECRET}", "api.example.org/***"),
         (f"user:{SECRET}@api.example.org/hpcapi", "api.example.org/***"),
+        (f"user:a/b@{SECRET}/hpcapi", "***"),
+        (f"api.example.org?{SECRET}/hpcapi", "***"),
+        (f"https:///{SECRET}/hpcapi", "***"),
     ],
 )
 def test_shows_a_url_without_its_secrets(url: str, shown: str) -> None:
