@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from snakemake_executor_plugin_frceapi.errors import ServiceError
+from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 
@@ -78,7 +78,9 @@ class StatusPoller:
     def _ask(self, wanted: Collection[str]) -> float:
         try:
             listing = self._query(wanted)
-        except ServiceError as fault:
+        except Exception as error:  # noqa: BLE001 - a thread that ended here would leave all jobs without a listing
+            internal = TransientFault(f"Internal error in {CALL}: {type(error).__name__}: {error}")
+            fault = error if isinstance(error, ServiceError) else internal
             return max(self._interval, self._outages.failed(CALL, fault))
         self._outages.succeeded(CALL)
         with self._changed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome
+from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.tracker import History
 
@@ -152,10 +152,13 @@ class Submitter:
             if not submission.prepared:
                 submission.prepare()
                 submission.prepared = True
-        except SettingsError as error:
+        except (SettingsError, UnicodeError) as error:
             return Refused("run_directory", str(error))
         submission.posts += 1
-        outcome = self._post(submission.body)
+        try:
+            outcome = self._post(submission.body)
+        except Exception as error:  # noqa: BLE001 - a thread that ended here would lose the job without a word
+            outcome = Unknown(f"internal error: {type(error).__name__}: {error}")
         if isinstance(outcome, NotSent):
             submission.posts -= 1
             wait = self._outages.failed(CALL, outcome.fault)

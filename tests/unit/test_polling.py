@@ -144,15 +144,17 @@ def test_hands_each_listing_over_once(worlds: Callable[..., World]) -> None:
     assert world.poller.take() is None
 
 
-def test_takes_a_failure_for_no_listing(worlds: Callable[..., World]) -> None:
-    """A request that failed gives no listing and no notice; it is known as an outage until one succeeds."""
+@pytest.mark.parametrize("fault", [TransientFault("no answer"), RecursionError("too deep")])
+def test_takes_a_failure_for_no_listing(fault: Exception, worlds: Callable[..., World]) -> None:
+    """A request that failed, for whatever reason, gives no listing; it is known as an outage until one succeeds."""
     world = worlds()
-    world.fault = TransientFault("no answer")
+    world.fault = fault
     world.jobs = {"1"}
     world.poller.wake()
     wait_until(lambda: world.said)
     assert (world.poller.take(), world.notified) == (None, 0)
     wait_until(lambda: world.outages.lasted(CALL) > 0)
+    assert str(fault) in world.said[0]
 
     world.fault = None
     wait_until(lambda: world.notified)
