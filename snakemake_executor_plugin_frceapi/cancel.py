@@ -7,11 +7,14 @@ seconds; ``scancel`` on this machine, when it surely speaks to the cluster that 
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
@@ -67,11 +70,15 @@ class Canceller:
         for item in submissions:
             self._spool.order_cancel(item.token)
         slurm = [item for item in submissions if _is_slurms(item.external_jobid)]
-        if slurm:
-            mine = own_jobids(slurm, clusters)
-            run_scancel(mine)
-            self._submit_helpers([item for item in slurm if item.external_jobid not in mine])
-        return self._wait(submissions, until)
+        mine = own_jobids(slurm, clusters) if slurm else set()
+        run_scancel(mine)
+        rest = [item for item in slurm if item.external_jobid not in mine]
+        # A service that hangs keeps threads of their own waiting, not the user.
+        helpers = threading.Thread(target=self._submit_helpers, args=(rest,), daemon=True)
+        helpers.start()
+        alive = self._wait(submissions, until)
+        helpers.join(_COMMAND_SECONDS)
+        return alive
 
     def _submit_helpers(self, submissions: Sequence[Submission]) -> None:
         ids = [item.external_jobid for item in submissions if item.external_jobid]
@@ -87,8 +94,12 @@ class Canceller:
 
     def _wait(self, submissions: Sequence[Submission], until: float) -> list[str]:
         alive = {item.token: item for item in submissions}
+        listings: deque[Listing] = deque(maxlen=1)
+        over = threading.Event()
+        threading.Thread(target=self._ask, args=(submissions, listings, over), daemon=True).start()
         while alive:
-            gone = {token for token, _ in self._spool.new_ends(alive)} | self._ended_by_listing(alive)
+            gone = {token for token, _ in self._spool.new_ends(alive)}
+            gone |= _ended_by_listing(alive, listings.pop()) if listings else set()
             for token in gone:
                 del alive[token]
                 self._spool.forget_end(token)
@@ -96,15 +107,20 @@ class Canceller:
             if not alive or time.monotonic() >= until:
                 break
             time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
+        over.set()
         return sorted((item.external_jobid or f"unknown (token {item.token})" for item in alive.values()), key=_order)
 
-    def _ended_by_listing(self, alive: dict[str, Submission]) -> set[str]:
-        try:
-            listing = self._service.query_status({item.external_jobid or "" for item in alive.values()})
-        except ServiceError:
-            return set()
-        states = {token: listing.jobs.get(item.external_jobid or "") for token, item in alive.items()}
-        return {token for token, status in states.items() if status is not None and status.state.is_final}
+    def _ask(self, submissions: Sequence[Submission], listings: deque[Listing], over: threading.Event) -> None:
+        wanted = {item.external_jobid for item in submissions if item.external_jobid}
+        while not over.is_set():
+            with contextlib.suppress(ServiceError):
+                listings.append(self._service.query_status(wanted))
+            over.wait(_LOOK_SECONDS)
+
+
+def _ended_by_listing(alive: Mapping[str, Submission], listing: Listing) -> set[str]:
+    states = {token: listing.jobs.get(item.external_jobid or "") for token, item in alive.items()}
+    return {token for token, status in states.items() if status is not None and status.state.is_final}
 
 
 def helper_script(jobids: Iterable[str]) -> str:

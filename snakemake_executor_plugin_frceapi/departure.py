@@ -42,7 +42,7 @@ class Departure:
     def stop_early(self) -> None:
         """Stop because the user or the system wants it: cancel the jobs or leave them.
 
-        A second Ctrl-C ends the waiting at once.
+        A second Ctrl-C or signal ends the waiting at once.
         """
         if self._begun:
             return
@@ -53,7 +53,7 @@ class Departure:
                 self._cancel()
             elif self._run.live:
                 self._say_left("--frceapi-on-exit is 'leave'")
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             self._say_alive([item.external_jobid or item.token for item in self._run.live])
 
     def give_up(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BEFORE_START_SECONDS = 0.05
 _MOST_INLINE_BYTES = 64_000
+_INTERRUPTED = "Stopped by Ctrl-C before the API had answered; nothing was submitted."
 
 
 class Executor(RemoteExecutor):
@@ -58,10 +59,10 @@ class Executor(RemoteExecutor):
         self._closed = False
         try:
             self._parts = self._assemble()
-        except FrceapiError as error:
+        except (FrceapiError, KeyboardInterrupt) as error:
             self.wait = False
             self.wait_thread.join()
-            raise ApiError(str(error)) from None
+            raise ApiError(str(error) or _INTERRUPTED) from None
 
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
@@ -257,10 +258,14 @@ class Executor(RemoteExecutor):
             ) from None
 
     def _follow_signals(self) -> None:
-        """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor."""
+        """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor.
+
+        A signal that is ignored stays so: that is what ``nohup`` is for.
+        """
         if not self._former_handlers and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
-                self._former_handlers[number] = signal.signal(number, _exit)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._former_handlers[number] = signal.signal(number, _exit)
 
     def _give_up(self, message: str) -> None:
         self._run_parts.departure.give_up()
