@@ -167,7 +167,8 @@ class Executor(RemoteExecutor):
     def get_job_args(self, job: Any, **kwargs: Any) -> str:
         """Return the arguments that name the job, each quoted for a shell.
 
-        The base class's version also waits for a temporary directory that is gone when a job outlives Snakemake.
+        The base class's version also waits for a temporary directory that is gone when a job outlives Snakemake. And it
+        gives the job all cores that the node seems to have, which on a small node takes threads away from a rule.
         """
         from snakemake_executor_plugin_frceapi.command import JobArguments
 
@@ -179,7 +180,7 @@ class Executor(RemoteExecutor):
             target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
             rules=job.rules,
             local_groupid=str(job.jobid) if job.is_group() else None,
-            cores=str(kwargs.get("cores", self.cores)),
+            cores=str(kwargs.get("cores", job.threads)),
             attempt=job.attempt,
             unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
             wait_for_files=files if inline else [],
