@@ -156,6 +156,11 @@ class Workflow:
         """Return the files below the working directory that match, relative to it and sorted."""
         return sorted(str(path.relative_to(self.directory)) for path in self.directory.glob(pattern) if path.is_file())
 
+    def left_in_run_directory(self) -> list[str]:
+        """Return what there is of jobs, of their ends and of their environments, relative to the working directory."""
+        found = self.directory.glob(".snakemake/frceapi/*/*/*")
+        return sorted(str(path.relative_to(self.directory)) for path in found)
+
     @property
     def jobs(self) -> list[Job]:
         """All jobs that the service has accepted, oldest first."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow
+
+_PROFILES = Path(__file__).parents[2] / "example_workflow" / "profiles"
 
 
 def test_second_run_has_nothing_to_do(workflow: MakeWorkflow) -> None:
@@ -26,7 +31,7 @@ def test_second_run_has_nothing_to_do(workflow: MakeWorkflow) -> None:
 
     assert flow.read("b.txt") == "a\na\n"
     assert flow.states == ["COMPLETED", "COMPLETED"]
-    assert flow.files(".snakemake/frceapi/**/*") == []
+    assert flow.left_in_run_directory() == []
     assert "Nothing to be done" in flow.succeed().output
 
 
@@ -47,6 +52,7 @@ def test_every_kind_of_output_is_made(workflow: MakeWorkflow) -> None:
             benchmark: "bench/{sample}.tsv"
             shell: "echo counting {wildcards.sample} >{log}; echo {wildcards.sample}1 >{output}"
         rule kinds:
+            shadow: "minimal"
             output: protected("kept.txt"), directory("many"), touch("kinds.flag")
             shell: "echo kept >{output[0]}; mkdir {output[1]}; echo one >{output[1]}/one"
     """)
@@ -178,6 +184,48 @@ def test_retries_of_a_group_run_each_member_once_an_attempt(workflow: MakeWorkfl
     assert len(flow.jobs) == 3
     assert flow.lines("second.ledger") == [str(job.job_id) for job in flow.jobs]
     assert len(set(flow.lines("first.ledger"))) == len(flow.lines("first.ledger"))
+
+
+def test_resources_reach_the_job(workflow: MakeWorkflow) -> None:
+    """Threads, time limit and partition of a rule are those of its job; so are those of a group."""
+    flow = workflow("""
+        rule all:
+            input: "wide", "piped"
+        rule wide:
+            output: "wide"
+            threads: 3
+            resources: runtime="90m", mem_mb=1200, slurm_partition="largemem"
+            shell: "echo {threads} $SLURM_CPUS_PER_TASK $SLURM_JOB_PARTITION $SLURM_MEM_PER_NODE >{output}"
+        rule source:
+            output: pipe("between")
+            shell: "seq 1000 >{output}"
+        rule sink:
+            input: "between"
+            output: "piped"
+            shell: "wc -l <{input} >{output}; echo $SLURM_CPUS_PER_TASK >>{output}"
+    """)
+    flow.succeed("--default-resources", "runtime=20")
+
+    assert flow.read("wide") == "3 3 largemem 1200\n"
+    assert flow.read("piped") == "1000\n2\n"
+    assert sorted(job.submission.time_limit_s or 0 for job in flow.jobs) == [20 * 60, 90 * 60]
+
+
+@pytest.mark.parametrize(("profile", "mem_mb", "minutes"), [("sandbox", 700, 10), ("frce", 1000, 30)])
+def test_profiles_of_the_example_fit_any_workflow(
+    workflow: MakeWorkflow, profile: str, mem_mb: int, minutes: int
+) -> None:
+    """The example's profiles are complete: with one of them Snakemake needs no other argument."""
+    flow = workflow("""
+        rule a:
+            output: "a.txt"
+            shell: "echo a >{output}"
+    """)
+    flow.defaults = ["--workflow-profile", str(_PROFILES / profile)]
+    flow.succeed()
+
+    (job,) = flow.jobs
+    assert (job.submission.mem_mb_per_node, job.submission.time_limit_s) == (mem_mb, minutes * 60)
 
 
 def test_latency_wait_reaches_the_job(workflow: MakeWorkflow) -> None:

@@ -106,5 +106,5 @@ def test_working_directory_may_have_any_name(workflow: MakeWorkflow, tmp_path: P
 
     assert flow.read("b.txt") == f"{flow.directory}\n"
     assert len(flow.files(".snakemake/frceapi_logs/**/*.log")) == 2
-    assert flow.files(".snakemake/frceapi/**/*") == []
+    assert flow.left_in_run_directory() == []
     assert not _is_pwned(tmp_path)
