@@ -29,7 +29,7 @@ class OutageMonitor:
         self._say = say
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
-        self._since: float | None = None
+        self._since = 0.0
         self._lock = threading.Lock()
 
     def failed(self, call: str, fault: ServiceError) -> float:
@@ -49,11 +49,15 @@ class OutageMonitor:
     def succeeded(self, call: str) -> None:
         """Note that a call was answered."""
         with self._lock:
-            if self._troubles.pop(call, None) is None or self._troubles or self._since is None:
+            if self._troubles.pop(call, None) is None or self._troubles:
                 return
             lasted = self._clock() - self._since
-            self._since = None
         self._say(f"The API answers again, after {lasted:.0f} s.")
+
+    def forget(self, call: str) -> None:
+        """Note that nobody waits for a call any more: the time until the next one is no outage."""
+        with self._lock:
+            self._troubles.pop(call, None)
 
     def lasted(self, call: str) -> float:
         """Return for how many seconds a call has not been answered, 0 where the last one was."""

@@ -72,6 +72,7 @@ class StatusPoller:
             if wanted:
                 delay = self._ask(wanted)
             else:
+                self._outages.forget(CALL)
                 self._wait_for_jobs()
                 delay = max(self._first_delay, self._interval)
 

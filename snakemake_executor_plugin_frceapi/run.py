@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -208,10 +209,7 @@ class Run:
                 self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
                 self._poller.wake()
             case Refused(_, message):
-                self._spool.remove_job(item.token)
-                self._reporter.failed(
-                    item, f"The job was not submitted to partition '{item.request.partition}': {message}\n"
-                )
+                self._refuse(item, message)
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         self._unknown.pop(item.token, None)
@@ -220,6 +218,18 @@ class Run:
         self._reporter.submitted(item)
         self._live[item.token] = item
         self._poller.wake()
+
+    def _refuse(self, item: Submission, message: str) -> None:
+        """Fail a job that the API does not take, unless an earlier post of it has arrived."""
+        if owner := self._spool.claimed_by(item.token):
+            self._accept(item, owner)
+            return
+        self._unknown.pop(item.token, None)
+        if item.posts > 1:
+            self._spool.order_cancel(item.token)
+        else:
+            self._spool.remove_job(item.token)
+        self._reporter.failed(item, f"The job was not submitted to partition '{item.request.partition}': {message}\n")
 
     def _reconcile(self) -> None:
         for item in list(self._unknown.values()):
@@ -307,7 +317,8 @@ class Run:
         if verdict.outcome is Outcome.SUCCEEDED:
             self._reporter.succeeded(item)
             if not self._policy.keep_successful_logs:
-                item.log.unlink(missing_ok=True)
+                with suppress(OSError):
+                    item.log.unlink()
         else:
             self._reporter.failed(item, self._description(item, verdict))
         self._spool.forget_end(item.token)

@@ -73,6 +73,20 @@ def test_measures_each_call_from_its_first_failure(world: World) -> None:
     assert (world.monitor.lasted("one"), world.monitor.lasted("other")) == (0.0, 5.0)
 
 
+def test_forgets_a_call_that_nobody_waits_for(world: World) -> None:
+    """A call that is not needed any more is no outage, and its next failure begins a new one."""
+    world.monitor.failed("one", FAULT)
+    world.monitor.forget("one")
+    world.monitor.forget("other")
+    world.now += 1e6
+    assert world.monitor.lasted("one") == 0.0
+
+    world.monitor.failed("one", FAULT)
+    world.now += 7
+    world.monitor.succeeded("one")
+    assert world.said[2:] == ["The API answers again, after 7 s."]
+
+
 def test_waits_longer_from_try_to_try(world: World) -> None:
     """Waits grow up to a minute, begin anew after an answer, and differ so that clients do not come back at once."""
     waits = [world.monitor.failed("one", FAULT) for _ in range(12)]

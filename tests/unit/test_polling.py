@@ -163,6 +163,18 @@ def test_takes_a_failure_for_no_listing(fault: Exception, worlds: Callable[..., 
     assert len(world.said) == 2
 
 
+def test_forgets_an_outage_when_there_are_no_jobs_left(worlds: Callable[..., World]) -> None:
+    """The idle time between two jobs does not count as time without an answer."""
+    world = worlds()
+    world.fault = TransientFault("no answer")
+    world.jobs = {"1"}
+    world.poller.wake()
+    wait_until(lambda: world.outages.lasted(CALL) > 0)
+    world.jobs = set()
+
+    wait_until(lambda: world.outages.lasted(CALL) == 0)
+
+
 def test_asks_no_more_once_stopped(worlds: Callable[..., World]) -> None:
     """A stopped poller ends its thread, in whatever wait, and starts no other."""
     waiting, idle, fresh = worlds(1000.0), worlds(), worlds()
