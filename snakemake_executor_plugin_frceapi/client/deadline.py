@@ -50,23 +50,17 @@ class Deadline:
                 self._sockets.pop().close()
 
     def watch(self, fileno: int) -> None:
-        """Shut this socket down when the time runs out, at once when it already has."""
+        """Shut this socket down when the time runs out.
+
+        Raises:
+            TimeoutError: it already has.
+        """
         # A handle of our own: TLS replaces the Python object, and a closed number may be another file a moment later.
         handle = socket.socket(fileno=socket.dup(fileno))
         with self._lock:
             self._sockets.append(handle)
             if self.expired:
-                _shut(handle)
-
-    def begin_to_send(self) -> None:
-        """Note that the request leaves now.
-
-        Raises:
-            TimeoutError: it is too late for that.
-        """
-        if self.expired:
-            raise TimeoutError
-        self.may_have_sent = True
+                raise TimeoutError
 
     def _expire(self) -> None:
         with self._lock:
@@ -83,7 +77,11 @@ def _shut(handle: socket.socket) -> None:
 class _WatchedHTTPConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        _CURRENT.get().watch(sock.fileno())
+        try:
+            _CURRENT.get().watch(sock.fileno())
+        except TimeoutError:
+            sock.close()
+            raise
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -91,7 +89,7 @@ class _WatchedHTTPConnection(HTTPConnection):
             self.connect()
         deadline = _CURRENT.get()
         deadline.watch(self.sock.fileno())
-        deadline.begin_to_send()
+        deadline.may_have_sent = True
         super().request(*args, **kwargs)
 
 

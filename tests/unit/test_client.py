@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import logging
 import os
 import socket
@@ -326,7 +327,9 @@ HEAD = b"HTTP/1.1 200 Success\r\nContent-Type: application/json\r\n"
         pytest.param(
             say(answer(b"<html>in</html>").replace(b"application/json", b"text/html")), "with text/html", id="HTML"
         ),
-        pytest.param(say(answer(b"\x1f\x8b\x08", headers="Content-Encoding: gzip\r\n")), "no job id", id="compressed"),
+        pytest.param(
+            say(answer(gzip.compress(ACCEPTED), headers="Content-Encoding: gzip\r\n")), "no job id", id="compressed"
+        ),
         pytest.param(say(answer(ACCEPTED, "500 Internal Server Error")), "status code 500", id="server error"),
         pytest.param(
             say(answer(b"", "503 Unavailable", "Retry-After: 7\r\n")), "status code 503", id="unavailable, come back"
@@ -395,6 +398,36 @@ def test_ends_a_drip_before_tls_at_the_deadline() -> None:
     assert isinstance(outcome, NotSent)
     assert type(outcome.fault) is TransientFault
     assert "in 0.3 s" in message_of(outcome)
+
+
+def test_ends_a_drip_of_the_proxy_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, tokens: list[tuple[str, str | None]]
+) -> None:
+    """So is a proxy that never opens the way."""
+    with RawServer(drip(b"")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        outcome = submit("https://api.example.org/hpcapi", auth="kerberos", submit_deadline_seconds=0.3)
+
+    assert isinstance(outcome, NotSent)
+    assert "in 0.3 s" in message_of(outcome)
+
+
+def test_begins_no_connection_after_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, tokens: list[tuple[str, str | None]]
+) -> None:
+    """A way that is opened too late is closed at once."""
+
+    def slow_auth(_: CountingAuth, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        time.sleep(0.5)
+        return request
+
+    monkeypatch.setattr(CountingAuth, "__call__", slow_auth)
+    with RawServer(drip(b"")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        outcome = submit("https://api.example.org/hpcapi", auth="kerberos", submit_deadline_seconds=0.2)
+
+    assert isinstance(outcome, NotSent)
+    assert "in 0.2 s" in message_of(outcome)
 
 
 def test_sends_nothing_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
