@@ -65,7 +65,7 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     number_format: str = _setting("integer", "How numbers are written in a job request.", choices=["integer", "string"])
     memory_unit: Optional[str] = _setting(
-        None, "Unit to write behind memory in a job request; without it a bare number of MB.", choices=["M"]
+        None, "Unit to write behind memory in a job request; without it a bare number of MB.", choices=["K", "M", "G"]
     )
     partition: Optional[str] = _setting(
         None,
