@@ -68,6 +68,7 @@ class Canceller:
         until = time.monotonic() + self._timeout
         clusters = {start.cluster for item in submissions if (start := self._spool.start(item.token))}
         for item in submissions:
+            item.external_jobid = self._spool.claimed_by(item.token) or item.external_jobid
             self._spool.order_cancel(item.token)
         slurm = [item for item in submissions if _is_slurms(item.external_jobid)]
         mine = own_jobids(slurm, clusters) if slurm else set()
@@ -97,17 +98,19 @@ class Canceller:
         listings: deque[Listing] = deque(maxlen=1)
         over = threading.Event()
         threading.Thread(target=self._ask, args=(submissions, listings, over), daemon=True).start()
-        while alive:
-            gone = {token for token, _ in self._spool.new_ends(alive)}
-            gone |= _ended_by_listing(alive, listings.pop()) if listings else set()
-            for token in gone:
-                del alive[token]
-                self._spool.forget_end(token)
-                self._spool.remove_job(token)
-            if not alive or time.monotonic() >= until:
-                break
-            time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
-        over.set()
+        try:
+            while alive:
+                gone = {token for token, _ in self._spool.new_ends(alive)}
+                gone |= _ended_by_listing(alive, listings.pop()) if listings else set()
+                for token in gone:
+                    del alive[token]
+                    self._spool.forget_end(token)
+                    self._spool.remove_job(token)
+                if not alive or time.monotonic() >= until:
+                    break
+                time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
+        finally:
+            over.set()
         return sorted((item.external_jobid or f"unknown (token {item.token})" for item in alive.values()), key=_order)
 
     def _ask(self, submissions: Sequence[Submission], listings: deque[Listing], over: threading.Event) -> None:

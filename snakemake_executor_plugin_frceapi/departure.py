@@ -86,17 +86,20 @@ class Departure:
     def _say_left(self, why: str) -> None:
         jobids = [item.external_jobid or item.token for item in self._run.live]
         if jobids:
-            self._say(f"{len(jobids)} jobs are left to run on, because {why}: {_shortened(jobids)}.")
+            left = "1 job is" if len(jobids) == 1 else f"{len(jobids)} jobs are"
+            self._say(f"{left} left to run on, because {why}: {_shortened(jobids)}.")
 
     def _say_alive(self, jobids: list[str]) -> None:
         if not jobids:
             return
-        line = f"{len(jobids)} jobs may still be alive; each ends as soon as it sees the order in its run directory."
+        many = f"{len(jobids)} job{'s' if len(jobids) > 1 else ''}"
+        line = f"{many} may still be alive; each ends as soon as it sees the order in its run directory."
         slurm = [jobid for jobid in jobids if jobid.isdigit() and int(jobid) <= LARGEST_SLURM_JOBID]
+        others = [jobid for jobid in jobids if jobid not in slurm]
+        if others:
+            line += f" {'Among them' if slurm else 'They'} are: {_shortened(others)}."
         if slurm:
             line += f" To end them at once, type on the cluster: scancel {' '.join(slurm)}"
-        elif jobids:
-            line += f" They are: {_shortened(jobids)}."
         self._say(line)
 
 
