@@ -281,7 +281,8 @@ class Run:
     def _conclude(self, token: str) -> None:
         item = self._live[token]
         verdict = self._judge(item)
-        if verdict.outcome is Outcome.FAILED and not self._has_own_end(item):
+        has_ended = item.history.state is not None and item.history.state.is_final
+        if (has_ended or verdict.outcome is Outcome.FAILED) and not self._has_own_end(item):
             verdict = self._second_look(item)
         if verdict.outcome is Outcome.ACTIVE:
             waits = may_change_by_itself(item.history)
@@ -297,7 +298,7 @@ class Run:
         return item.history.end is not None and item.history.end.cause is Cause.OWN
 
     def _second_look(self, item: Submission) -> Verdict:
-        """Look into the run directory itself before a job without an end of its own counts as failed."""
+        """Look into the run directory itself: the listing of ends may be late, or lost."""
         if end := self._spool.latest_end(item.token):
             item.history = item.history.with_end(end, self._clock())
             item.external_jobid = end.external_jobid

@@ -298,14 +298,15 @@ def test_forbids_a_job_before_it_is_reported_as_failed(cause: str | None, world:
     assert not world.spool.done_entry("t").exists()
 
 
-def test_finds_an_end_that_is_not_linked_before_it_gives_up_a_job(world: World) -> None:
+def test_finds_an_end_that_is_not_linked_once_the_job_is_listed_as_ended(world: World) -> None:
     """Where the entry in the listing of ends is missing, the end in the run directory itself is found."""
     item = world.submit()
-    world.service.lists(job101=JobState.COMPLETED)
+    world.service.lists(job101=JobState.RUNNING)
     world.ends(item, 0, link=False)
     world.listing()
     assert world.events == [("submitted", "t")]
-    world.look(after=90.0)
+    world.service.lists(job101=JobState.COMPLETED)
+    world.listing()
 
     assert world.events == [("submitted", "t"), ("succeeded", "t")]
 
