@@ -145,7 +145,7 @@ def test_retries_run_a_payload_once_an_attempt(workflow: MakeWorkflow) -> None:
             output: "second"
             retries: 3
             resources: mem_mb=lambda wildcards, attempt: 500 * attempt
-            shell: "echo run >>second.ledger; test $(wc -l <second.ledger) = 2; touch {output}"
+            shell: "echo {resources.mem_mb} >>second.ledger; test $(wc -l <second.ledger) = 2; touch {output}"
         rule plain:
             output: "plain"
             shell: "echo run >>plain.ledger; test $(wc -l <plain.ledger) = 2; touch {output}"
@@ -160,6 +160,7 @@ def test_retries_run_a_payload_once_an_attempt(workflow: MakeWorkflow) -> None:
     runs = {name: len(flow.lines(f"{name}.ledger")) for name in ("never", "second", "plain", "other")}
     assert runs == {"never": 3, "second": 2, "plain": 2, "other": 1}
     assert len(flow.jobs) == sum(runs.values())
+    assert flow.lines("second.ledger") == ["500", "1000"]
     assert sorted(job.submission.mem_mb_per_node for job in flow.jobs if job.submission.mem_mb_per_node) == [500, 1000]
     assert [name for name in runs if (flow.directory / name).exists()] == ["second", "plain", "other"]
 
