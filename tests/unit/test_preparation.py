@@ -1,0 +1,188 @@
+"""Tests of the way from a job that is ready to a submission."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snakemake_executor_plugin_frceapi.errors import JobError
+from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
+from snakemake_executor_plugin_frceapi.resources import RequestDefaults
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.wire import Encoding
+
+JOB = ReadyJob(
+    name="map",
+    is_group=False,
+    wildcards={"sample": "A1", "unit": "2"},
+    attempt=3,
+    resources={"mem_mb": 2000, "runtime": 90, "slurm_account": "lab"},
+    threads=4,
+    jobname="snakejob.map.7.sh",
+    jobscript="#!/bin/bash\necho hello\n",
+)
+SHARED = RunScript(
+    directory=Path(),
+    done=Path(),
+    log_directory=Path(),
+    workdir=Path("/work dir"),
+    command=(),
+    environment=Path("/env"),
+    setup="module load R",
+    scratch=Path("/lscratch"),
+    umask=0o027,
+)
+
+
+class World:
+    """A run directory and what prepares jobs for it."""
+
+    def __init__(self, top: Path) -> None:
+        self.spool = Spool(top / "spool")
+        self.preparation = Preparation(
+            self.spool, RequestDefaults("norm", 4000, None), Encoding(), top / "logs", SHARED
+        )
+
+    def script(self, token: str) -> list[str]:
+        """The lines of a run script."""
+        return (self.spool.job_directory(token) / "run.sh").read_text().splitlines()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A run directory without jobs."""
+    return World(tmp_path)
+
+
+def test_asks_for_what_the_job_wants(world: World, tmp_path: Path) -> None:
+    """The submission carries the job request, the log's place and Snakemake's own record."""
+    submission, notices = world.preparation.prepare(JOB, "info")
+
+    assert submission.request == JobRequest(
+        partition="norm", cpus_per_task=4, ntasks=1, mem_mb_per_node=2000, time_limit_minutes=90
+    )
+    assert (submission.rule, submission.job_info) == ("map", "info")
+    assert submission.log_directory == tmp_path / "logs" / "rule_map" / "A1_2"
+    assert [notice.key for notice in notices] == ["slurm_account"]
+
+
+def test_sends_the_launcher_and_the_request_only(world: World) -> None:
+    """The body is the API's document, whose script is the launcher of this run directory."""
+    submission, _ = world.preparation.prepare(JOB, None)
+
+    assert json.loads(submission.body) == {
+        "script-body": launcher(world.spool.job_directory(submission.token)),
+        "partition": "norm",
+        "ntasks": 1,
+        "cpus-per-task": 4,
+        "mem-per-node": 2000,
+        "timelimit": "00-01:30:00",
+    }
+
+
+def test_sends_as_much_whatever_the_size_of_the_jobscript(world: World) -> None:
+    """A jobscript and wildcards of any size do not make the request larger."""
+    huge = replace(JOB, jobscript="#!/bin/sh\n" + "x" * 100_000, wildcards={"w": "y" * 10_000}, jobname="z" * 10_000)
+    bodies = [world.preparation.prepare(job, None)[0].body for job in (JOB, huge)]
+
+    assert len(bodies[0]) == len(bodies[1]) < 4000
+
+
+def test_writes_nothing_before_it_is_sent(world: World) -> None:
+    """Preparing a job leaves no trace; the run directory is written when the submission is sent."""
+    submission, _ = world.preparation.prepare(JOB, None)
+    assert not world.spool.has_jobs()
+
+    submission.prepare()
+    directory = world.spool.job_directory(submission.token)
+    assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh", "job.json", "run.sh"}
+    assert (directory / "job-snakejob.map.7.sh").read_text() == JOB.jobscript
+
+
+def test_joins_the_settings_of_the_run_and_of_the_job(world: World, tmp_path: Path) -> None:
+    """The run script has what all jobs share, and directories and a command of its own."""
+    submission, _ = world.preparation.prepare(JOB, None)
+    submission.prepare()
+    directory = world.spool.job_directory(submission.token)
+    values = {
+        "directory": directory,
+        "done": world.spool.done_entry(submission.token),
+        "log_directory": tmp_path / "logs" / "rule_map" / "A1_2",
+        "workdir": SHARED.workdir,
+        "environment": SHARED.environment,
+        "setup": SHARED.setup,
+        "scratch": SHARED.scratch,
+        "umask": "0027",
+    }
+    lines = world.script(submission.token)
+
+    assert {f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()} <= set(lines)
+    assert f"frceapi_command=(/bin/bash {directory}/job-snakejob.map.7.sh)" in lines
+
+
+def test_records_the_job_for_people(world: World, tmp_path: Path) -> None:
+    """job.json says which job of the workflow the token stands for."""
+    submission, _ = world.preparation.prepare(JOB, None)
+    submission.prepare()
+    record = json.loads((world.spool.job_directory(submission.token) / "job.json").read_text())
+
+    assert record["rule"] == "map"
+    assert record["wildcards"] == {"sample": "A1", "unit": "2"}
+    assert record["attempt"] == 3
+    assert record["jobname"] == "snakejob.map.7.sh"
+    assert record["log_directory"] == str(tmp_path / "logs" / "rule_map" / "A1_2")
+    assert "norm" in str(record["request"])
+
+
+@pytest.mark.parametrize(
+    ("jobname", "file_name"),
+    [
+        ("a/b c$(d)'e\n.sh", "job-a_b_c__d__e_.sh"),
+        ("../../x", "job-.._.._x"),
+        ("Größe", "job-Gr__e"),
+        ("", "job-"),
+        ("x" * 300 + ".sh", "job-" + "x" * 197 + ".sh"),
+    ],
+)
+def test_gives_the_jobscript_a_safe_name(jobname: str, file_name: str, world: World) -> None:
+    """Whatever --jobname makes of a job is a file in its run directory, of bounded length."""
+    submission, _ = world.preparation.prepare(replace(JOB, jobname=jobname), None)
+    submission.prepare()
+
+    assert (world.spool.job_directory(submission.token) / file_name).read_text() == JOB.jobscript
+
+
+def test_places_the_log_of_a_group_job(world: World, tmp_path: Path) -> None:
+    """A group job has a directory of its own and no wildcards."""
+    submission, _ = world.preparation.prepare(replace(JOB, name="g1", is_group=True, wildcards={}), None)
+
+    assert submission.log_directory == tmp_path / "logs" / "group_g1"
+
+
+def test_gives_each_submission_a_directory_of_its_own(world: World) -> None:
+    """Two attempts of one job never share a run directory."""
+    tokens = {world.preparation.prepare(JOB, None)[0].token for _ in range(20)}
+
+    assert len(tokens) == 20
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (replace(JOB, resources={"gpu": 1}), "gpu"),
+        (replace(JOB, resources={"slurm_partition": "a b"}), "a b"),
+        (replace(JOB, resources={"runtime": 200_000}), "time limit"),
+        (replace(JOB, jobscript="#!\necho"), "--jobscript"),
+    ],
+)
+def test_refuses_what_cannot_be_asked_for(job: ReadyJob, words: str, world: World) -> None:
+    """A job that cannot be expressed is an error of that job, and leaves nothing."""
+    with pytest.raises(JobError, match=words):
+        world.preparation.prepare(job, None)
+    assert not world.spool.has_jobs()
