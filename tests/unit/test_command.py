@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,13 @@ def test_names_a_single_job() -> None:
     expected = ["--target-jobs", "map:sample=A 1", "--allowed-rules", "map", "--force-use-threads"]
 
     assert shlex.split(ARGUMENTS.line()) == [*expected, "--cores", "all", "--attempt", "2", *ONCE]
+
+
+def test_names_the_file_that_lists_what_to_wait_for() -> None:
+    """A long list of files stands in a file, which is named instead."""
+    line = replace(ARGUMENTS, wait_for_files_file="/my spool/files").line()
+
+    assert shlex.split(line)[-2:] == ["--wait-for-files-file", "/my spool/files"]
 
 
 def test_names_a_group_job_with_its_files(tmp_path: Path) -> None:

@@ -580,6 +580,19 @@ def test_leaves_its_output_to_slurm_where_the_log_cannot_be_written(node: Node) 
     assert output.endswith(b"hello\n")
 
 
+def test_begins_a_log_of_its_own(node: Node) -> None:
+    """A log of the same number that another job has left is not continued, and not written through a link."""
+    elsewhere = node.top / "elsewhere"
+    elsewhere.write_text("not mine\n")
+    node.script.log_directory.mkdir(parents=True)
+    (node.script.log_directory / "7.log").symlink_to(elsewhere)
+    node.runs("echo mine")
+    node.run()
+
+    assert node.log() == "mine\n"
+    assert elsewhere.read_text() == "not mine\n"
+
+
 def test_copies_its_end_where_it_cannot_be_linked(node: Node) -> None:
     """A file system without hard links gets a copy of the end in the listing of ends."""
     node.program("ln", "exit 1")
