@@ -377,6 +377,13 @@ def test_trusts_no_program_that_fails(text: str, world: World) -> None:
     assert own_jobids([world.job("101")], {"frce"}) == set()
 
 
+def test_takes_no_name_for_no_name(world: World) -> None:
+    """Where neither the jobs nor this machine know a cluster's name, they do not agree."""
+    world.slurm("", f"101|{USER}|norm")
+
+    assert own_jobids([world.job("101")], {""}) == set()
+
+
 def test_trusts_no_program_that_cannot_be_run(world: World) -> None:
     """A program that is there but no program is as good as none."""
     world.slurm("frce", f"101|{USER}|norm")

@@ -29,8 +29,8 @@ def test_says_one_line_when_an_outage_begins_and_one_when_it_ends(world: World) 
     """However often and whatever calls fail in between, the user reads two lines."""
     world.monitor.failed("one", FAULT)
     world.now += 50
-    world.monitor.failed("other", TransientFault("another reason"))
     world.monitor.failed("one", FAULT)
+    world.monitor.failed("other", TransientFault("another reason"))
     world.monitor.succeeded("one")
     assert len(world.said) == 1
 

@@ -560,6 +560,18 @@ def test_knows_all_live_jobs_once_it_is_stopped(outcome: SubmitOutcome, world: W
     }
 
 
+def test_keeps_what_may_have_arrived_when_it_is_stopped(world: World) -> None:
+    """A job that is on its way for the second time may have arrived the first time: its run directory stays."""
+    item = world.submit("t", LOST)
+    world.service.answers += [NotSent(TransientFault("no connection"))] * 10_000
+    world.look(after=60.0)
+    wait_until(lambda: any("no connection" in line for line in world.said))
+    world.run.stop(PATIENCE_SECONDS)
+
+    assert world.run.live == [item]
+    assert world.order(item) == "run\n"
+
+
 def test_waits_until_there_is_news(world: World) -> None:
     """Without jobs it waits until something happens; once closed it waits no more."""
     waiting = threading.Thread(target=world.run.wait)

@@ -346,6 +346,22 @@ def test_makes_an_end_of_no_garbage(text: str) -> None:
         assert math.isfinite(end.wall_seconds + end.start + end.end + end.cpu_seconds)
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("start=100.5", "start=nan"),
+        ("end=160.25", "end=inf"),
+        ("cpu_ticks=250", "cpu_ticks=" + "9" * 4000),
+        ("restart=0", "restart=-1"),
+        ("exit=0", "exit=1_0"),
+        ("id=7", "id=\u0667"),
+    ],
+)
+def test_takes_no_odd_number(good: str, bad: str) -> None:
+    """What Python would take for a number and no job writes makes a marker worthless."""
+    assert parse_end(END.replace(good, bad)) is None
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_needs_every_field_of_an_end(name: str) -> None:
     """An end without one of its fields, or with nonsense there, is none."""
