@@ -147,6 +147,18 @@ frceapi_stop() {
     [ "$1" = signal ] || (sleep 10 && kill -KILL -- "-$frceapi_child") &
 } 2>/dev/null
 
+# Nothing that the job command left behind may run on beside a restart; Slurm misses what has lost its parent, unless it
+# keeps jobs in cgroups.
+frceapi_end_rest() {
+    local try
+    kill -TERM -- "-$frceapi_child" || return 0
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        sleep 0.2
+        kill -0 -- "-$frceapi_child" || return 0
+    done
+    kill -KILL -- "-$frceapi_child"
+} 2>/dev/null
+
 frceapi_run() {
     local code watcher
     frceapi_cause=own frceapi_interrupted=
@@ -158,15 +170,19 @@ frceapi_run() {
     set +m
     trap 'frceapi_stop signal' TERM INT HUP
     trap 'frceapi_stop cancelled' USR1
-    # A trap ends `wait` early with a code of its own: then the child is waited for again.
+    # A trap ends `wait` early with a code of its own: then the child is waited for again, unless it is gone, because
+    # bash can wait for ever for a child that ended while a trap was due.
     while :; do
         frceapi_interrupted=
         wait "$frceapi_child"
         code=$?
-        [ -n "$frceapi_interrupted" ] || break
+        # Slurm signals the processes of a job one after another: the signal that ended the command may still be coming.
+        [ "$code" -le 128 ] || [ -n "$frceapi_interrupted" ] || sleep 1
+        [ -n "$frceapi_interrupted" ] && kill -0 "$frceapi_child" 2>/dev/null || break
     done
     trap '' TERM INT HUP USR1
-    kill -TERM -- "-$watcher" "-$frceapi_child" 2>/dev/null
+    kill -TERM -- "-$watcher" 2>/dev/null
+    frceapi_end_rest
     [ "$frceapi_cause" = own ] || code=143
     frceapi_record_end "$code" "$frceapi_cause"
     return "$code"

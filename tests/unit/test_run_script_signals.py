@@ -1,0 +1,100 @@
+"""Signals that reach the processes of a job one after another, as Slurm sends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from snakemake_executor_plugin_frceapi.jobscript import RunScript
+
+_LONGEST_SECONDS = 60.0
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Wait until something holds; raises TimeoutError."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not seen in {_LONGEST_SECONDS:g} s")
+        time.sleep(0.01)
+
+
+class Job:
+    """A run script that runs a command, which must write its process id to the file ``pid``."""
+
+    def __init__(self, directory: Path, command: str) -> None:
+        self.directory = directory
+        (directory / "control").write_text("run\n")
+        script = RunScript(
+            directory=directory,
+            done=directory / "done",
+            log_directory=directory / "log",
+            workdir=directory,
+            command=["/bin/sh", "-c", command],
+        )
+        (directory / "run.sh").write_text(script.render())
+        environment = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": "7"}
+        self.process = subprocess.Popen(
+            ["/bin/bash", str(directory / "run.sh")], env=environment, start_new_session=True
+        )
+        wait_until(lambda: self.read("pid").endswith("\n"))
+
+    def read(self, name: str) -> str:
+        """Return the text of a file of the job, empty if there is none."""
+        path = self.directory / name
+        return path.read_text() if path.exists() else ""
+
+    def end(self) -> str:
+        """Wait for the end and return its record."""
+        self.process.wait(_LONGEST_SECONDS)
+        return self.read("end.7.0")
+
+    def kill(self) -> None:
+        """End every process of the job that is left."""
+        if self.process.poll() is None:
+            for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+                process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], Job]]:
+    """Start a run script for a command; all processes end with the test."""
+    jobs: list[Job] = []
+
+    def started(command: str) -> Job:
+        directory = tmp_path / str(len(jobs))
+        directory.mkdir()
+        jobs.append(Job(directory, command))
+        return jobs[-1]
+
+    yield started
+    for job in jobs:
+        job.kill()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.0001, 0.0003, 0.2])
+def test_signal_that_ends_the_command_first_is_from_outside(start: Callable[[str], Job], pause: float) -> None:
+    """A command that died of the signal did not end by itself, though the run script gets the signal later."""
+    job = start("echo $$ >pid; sleep 300; true")
+    os.kill(int(job.read("pid")), signal.SIGTERM)
+    time.sleep(pause)
+    job.process.terminate()
+
+    assert "exit=143 cause=signal" in job.end()
+
+
+def test_what_ignores_the_end_of_the_command_is_killed(start: Callable[[str], Job]) -> None:
+    """A process that the command left behind and that ignores SIGTERM is gone when the job has ended."""
+    job = start("(trap '' TERM; exec sleep 300) & echo $! >pid")
+
+    assert "exit=0 cause=own" in job.end()
+    left = int(job.read("pid"))
+    wait_until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
