@@ -148,6 +148,14 @@ class Slurm:
         """Return the ids of all jobs that have not ended."""
         return self.run("squeue", "-h", "-o", "%A").split()
 
+    def fail_node(self) -> None:
+        """Let the node be lost, with all that runs on it."""
+        self.run("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
+
+    def resume_node(self) -> None:
+        """Bring the node back."""
+        self.run("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+
     def cancel_all(self) -> None:
         """Cancel all jobs and wait until none is left.
 
