@@ -59,8 +59,9 @@ class Job:
     def kill(self) -> None:
         """End every process of the job that is left."""
         if self.process.poll() is None:
-            for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+            for process in psutil.Process(self.process.pid).children(recursive=True):
                 process.kill()
+            self.process.kill()
             self.process.wait()
 
 
