@@ -13,6 +13,7 @@ from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with
+from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
@@ -85,7 +86,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     variables = _variables(around)
     config = _client_config(settings)
     client = Client(config)
-    client.query_status(())
+    _try(client)
     keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
     if keeper:
         keeper.start()
@@ -109,6 +110,15 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         (lambda: spool.write_shared("env", content)) if variables else (lambda: None),
         keeper.stop if keeper else (lambda: None),
     )
+
+
+def _try(client: Client) -> None:
+    try:
+        client.query_status(())
+    except TicketFault:
+        raise
+    except TransientFault as fault:
+        raise TransientFault(f"{fault}; nothing was submitted, start Snakemake again later") from None
 
 
 def _client_config(settings: Any) -> ClientConfig:

@@ -156,6 +156,12 @@ class Executor(RemoteExecutor):
         log = submission.log
         self.report_job_error(submission.job_info, msg=message, aux_logs=[str(log)] if log.exists() else [])
 
+    def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
+        """Show why a job failed; the base class's version adds that more stands in logs, which are named already."""
+        if job_info.external_jobid is not None:
+            kwargs["external_jobid"] = job_info.external_jobid
+        job_info.job.log_error((msg or "").rstrip("\n"), **kwargs)
+
     def say(self, line: str) -> None:
         """Tell the user something."""
         self.logger.info(line)

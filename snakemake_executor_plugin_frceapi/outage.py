@@ -30,6 +30,7 @@ class OutageMonitor:
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
         self._since = 0.0
+        self._told = False
         self._lock = threading.Lock()
 
     def failed(self, call: str, fault: ServiceError) -> float:
@@ -40,7 +41,8 @@ class OutageMonitor:
             trouble.tries += 1
             if begins:
                 self._since = trouble.since
-        if begins:
+            told, self._told = self._told, True
+        if not told:
             self._say(
                 f"{str(fault).rstrip('.')}. Jobs that were submitted go on; the call is tried again until it works."
             )
@@ -49,9 +51,11 @@ class OutageMonitor:
     def succeeded(self, call: str) -> None:
         """Note that a call was answered."""
         with self._lock:
-            if self._troubles.pop(call, None) is None or self._troubles:
+            self._troubles.pop(call, None)
+            if self._troubles or not self._told:
                 return
             lasted = self._clock() - self._since
+            self._told = False
         self._say(f"The API answers again, after {lasted:.0f} s.")
 
     def forget(self, call: str) -> None:

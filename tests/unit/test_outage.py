@@ -88,6 +88,19 @@ def test_forgets_a_call_that_nobody_waits_for(world: World) -> None:
     assert world.said[-1].startswith("The API answers again, after ")
 
 
+def test_tells_the_end_of_each_outage_that_it_told_the_begin_of(world: World) -> None:
+    """A call that was forgotten meanwhile, or fails again before any answer, leaves no line alone or twice."""
+    world.monitor.failed("one", FAULT)
+    world.monitor.forget("one")
+    world.monitor.failed("one", FAULT)
+    world.monitor.forget("one")
+    assert len(world.said) == 1
+    world.monitor.succeeded("other")
+    world.monitor.succeeded("one")
+
+    assert len(world.said) == 2
+
+
 def test_waits_longer_from_try_to_try(world: World) -> None:
     """Waits grow up to a minute, begin anew after an answer, and differ so that clients do not come back at once."""
     waits = [world.monitor.failed("one", FAULT) for _ in range(12)]
