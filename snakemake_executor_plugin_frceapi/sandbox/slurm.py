@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,8 @@ from snakemake_executor_plugin_frceapi.sandbox.environment import User
 from snakemake_executor_plugin_frceapi.sandbox.partitions import Partition
 from snakemake_executor_plugin_frceapi.sandbox.rules import SUBMISSION_FAILED, Refused, Submission
 
-_LOOK_SECONDS = 5.0
-"""Far below any ``MinJobAge``, so that no end is missed."""
+_LOOK_SECONDS = 1.0
+"""Below any ``MinJobAge`` that a test may set, so that no end is missed; 300 s is Slurm's default."""
 
 _COMMAND_SECONDS = 60.0
 
@@ -219,7 +220,7 @@ def _run(command: Sequence[str], text: str = "", environment: dict[str, str] | N
     """Run a program of Slurm and return its output; raises BackendError."""
     try:
         done = subprocess.run(
-            command,
+            [shutil.which(command[0]) or command[0], *command[1:]],
             input=text,
             env=environment,
             capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.daemons import run
 from tests.cluster.kdc import REALM
 from tests.cluster.rig import PASSWORD, Rig
 
@@ -133,6 +135,12 @@ class Desk:
         """Return the text of a file below the working directory, empty if it does not exist."""
         path = self.directory / name
         return path.read_text("utf-8") if path.exists() else ""
+
+    def listing(self) -> dict[str, dict[str, str]]:
+        """Return the rows of ``query_status`` by job id, asked by curl(1)."""
+        command = ["curl", "-sS", "--fail", "--negotiate", "-u", ":", "--cacert", str(self.rig.ca_bundle)]
+        document = json.loads(run([*command, f"{self.rig.web.url}/query_status"], self.environment))
+        return {key: value for key, value in document.items() if isinstance(value, dict)}
 
     def job_of(self, rule: str) -> str:
         """Wait until a job of a rule has begun its command and return its id.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import psutil
 import requests
 
-if TYPE_CHECKING:
-    from tests.cluster.desk import Desk
+from tests.cluster.desk import Desk
+from tests.cluster.rig import running_rig
+from tests.cluster.slurm import SlurmOptions
 
 _CHAIN = """
     rule all:
@@ -44,3 +46,33 @@ def test_request_without_ticket_is_refused(desk: Desk) -> None:
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Negotiate"
+
+
+def test_job_that_slurm_forgot_is_still_listed(tmp_path: Path) -> None:
+    """The listing remembers ends that squeue no longer shows."""
+    with running_rig(SlurmOptions(min_job_age=2)) as rig:
+        desk = Desk(tmp_path, rig)
+        desk.kinit()
+        desk.write("Snakefile", _CHAIN)
+        result = desk.run()
+        desk.wait_for(lambda: not rig.slurm.run("squeue", "-h", "--states=all"), "that Slurm forgets the jobs")
+        listed = desk.listing()
+
+    assert result.exit_code == 0, result.output
+    assert [listed[job]["state"] for job in ("1", "2", "3", "4")] == ["COMPLETED"] * 4
+
+
+def test_nothing_of_a_rig_is_left() -> None:
+    """All daemons and jobs have ended with the rig, and its files are gone."""
+    with running_rig() as rig:
+        rig.slurm.run("sbatch", "--output=/dev/null", "--wrap=sleep 300")
+        directory = rig.directory
+
+    assert not directory.exists()
+    assert [process for process in psutil.process_iter(["cmdline"]) if mentions(process, directory)] == []
+
+
+def mentions(process: psutil.Process, directory: Path) -> bool:
+    """Return whether a living process was started with a file of a directory."""
+    words = " ".join(process.info["cmdline"] or [])
+    return str(directory) in words

@@ -111,3 +111,28 @@ def test_keeper_renews_ticket(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     finally:
         kept.stop()
     assert said[0].startswith(f"Your ticket for {desk.principal} ends on ")
+
+
+_SIX_JOBS = """
+    rule all:
+        input: expand("{n}.txt", n=range(6))
+        localrule: True
+
+    rule one:
+        output: "{n}.txt"
+        shell: "echo {wildcards.n} >>runs; sleep 4; echo 1 >{output}"
+"""
+
+
+def test_ticket_that_ends_in_mid_run(desk: Desk) -> None:
+    """Jobs go on, submissions wait, and after ``kinit`` all goes on by itself: nothing failed and nothing ran twice."""
+    desk.write("Snakefile", _SIX_JOBS)
+    desk.kinit("-l", "8s")
+    running = desk.start("--jobs", "2")
+    desk.wait_for(lambda: "expired on" in running.text(), "the line about the ticket")
+    desk.kinit()
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert "The API answers again" in result.output
+    assert sorted(desk.read("runs").split()) == ["0", "1", "2", "3", "4", "5"]
