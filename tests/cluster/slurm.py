@@ -50,7 +50,8 @@ JobSubmitPlugins=lua
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerType=sched/backfill
-SchedulerParameters=kill_invalid_depend,sched_interval=1,sched_min_interval=100000,batch_sched_delay=0,bf_interval=1
+DependencyParameters=kill_invalid_depend
+SchedulerParameters=sched_interval=1,sched_min_interval=100000,batch_sched_delay=0,bf_interval=1
 ReturnToService=2
 JobRequeue=1
 MinJobAge={min_job_age}

@@ -113,3 +113,25 @@ def test_refusal_of_sbatch_is_told(client: Client) -> None:
 
     assert isinstance(outcome, Refused)
     assert outcome.code == "backend_query_job_submission_failed"
+
+
+def test_job_whose_dependency_failed_is_cancelled(desk: Desk, client: Client) -> None:
+    """``kill_invalid_depend``: Slurm cancels a job whose dependency can never be met."""
+    first = submit(client, script="#!/bin/bash\nexit 1\n")
+    second = submit(client, dependency=f"afterok:{first}")
+    desk.wait_for(lambda: desk.listing()[second]["state"] == "CANCELLED", "the end of the dependent job", 120)
+
+    assert desk.listing()[first]["state"] == "FAILED"
+
+
+def test_dependency_on_unknown_id_runs_at_once(desk: Desk, client: Client) -> None:
+    """Debian's Slurm accepts a dependency on a job that it does not know and takes it as met; FRCE's refuses it."""
+    job = submit(client, dependency="afterok:999999")
+    desk.wait_for(lambda: desk.listing()[job]["state"] == "RUNNING", "the start of the job")
+
+
+def test_job_over_a_cap_is_accepted_and_waits(desk: Desk, client: Client) -> None:
+    """A job that no node can ever run is not refused: it pends."""
+    job = submit(client, cpus_per_task=1000)
+
+    assert desk.rig.slurm.show_job(job)["JobState"] == "PENDING"
