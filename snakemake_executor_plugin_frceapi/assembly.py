@@ -17,9 +17,10 @@ from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
+from snakemake_executor_plugin_frceapi.ports import Reporter
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
-from snakemake_executor_plugin_frceapi.run import Policy, Reporter, Run
+from snakemake_executor_plugin_frceapi.run import Policy, Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
@@ -156,9 +157,12 @@ def _script(around: Surroundings, variables: Mapping[str, str], environment: Pat
 def _policy(around: Surroundings) -> Policy:
     settings = around.settings
     slowest = 1.0 / around.max_status_checks_per_second if around.max_status_checks_per_second > 0 else 0.0
+    interval = max(SHORTEST_INTERVAL_SECONDS, around.seconds_between_status_checks, slowest)
     return Policy(
-        graces=Graces(marker=settings.marker_grace, requeue=settings.requeue_grace),
-        interval_seconds=max(SHORTEST_INTERVAL_SECONDS, around.seconds_between_status_checks, slowest),
+        graces=Graces(
+            marker=settings.marker_grace, requeue=settings.requeue_grace, gap=max(Graces().gap, 3 * interval)
+        ),
+        interval_seconds=interval,
         first_delay_seconds=settings.init_seconds_before_status_checks,
         connections=settings.max_connections,
         unknown_seconds=settings.unknown_grace,

@@ -15,10 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
-from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, Listing, SubmitOutcome
+from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, Listing
+from snakemake_executor_plugin_frceapi.ports import Service
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
@@ -29,16 +29,6 @@ HELPER_PARTITION = "short"
 _HELPER_CHUNK = 300
 _COMMAND_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
-
-
-class Service(Protocol):
-    """The two calls of the API."""
-
-    def submit_job(self, body: bytes) -> SubmitOutcome:
-        """Submit one job."""
-
-    def query_status(self, wanted: Collection[str] | None = None) -> Listing:
-        """Ask for the listing."""
 
 
 class Canceller:

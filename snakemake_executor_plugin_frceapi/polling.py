@@ -18,7 +18,7 @@ class StatusPoller:
 
     Args:
         query: asks once, for the jobs with these external jobids.
-        wanted: returns the external jobids of the active jobs.
+        wanted: returns the external jobids to ask for, or None while there is nothing to ask about.
         interval_seconds: time between two requests.
         first_delay_seconds: time between the first submission after an idle spell and the request that follows it.
         outages: is told about failures and decides when to try again.
@@ -28,7 +28,7 @@ class StatusPoller:
     def __init__(
         self,
         query: Callable[[Collection[str]], Listing],
-        wanted: Callable[[], Collection[str]],
+        wanted: Callable[[], Collection[str] | None],
         interval_seconds: float,
         first_delay_seconds: float,
         outages: OutageMonitor,
@@ -69,7 +69,7 @@ class StatusPoller:
         delay = self._first_delay
         while self._sleep(delay):
             wanted = self._wanted()
-            if wanted:
+            if wanted is not None:
                 delay = self._ask(wanted)
             else:
                 self._outages.forget(CALL)
@@ -98,5 +98,5 @@ class StatusPoller:
 
     def _wait_for_jobs(self) -> None:
         with self._changed:
-            while not self._stopped and not self._wanted():
+            while not self._stopped and self._wanted() is None:
                 self._changed.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class Preparation:
             "wildcards": dict(job.wildcards),
             "attempt": job.attempt,
             "jobname": job.jobname,
-            "request": request,
+            "request": asdict(request),
             "log_directory": logs,
         }
         write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from math import inf
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
@@ -20,6 +20,7 @@ from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, R
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.polling import StatusPoller
+from snakemake_executor_plugin_frceapi.ports import Reporter, Service
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
 from snakemake_executor_plugin_frceapi.tracker import (
@@ -28,6 +29,7 @@ from snakemake_executor_plugin_frceapi.tracker import (
     History,
     Outcome,
     Verdict,
+    is_over,
     judge,
     may_change_by_itself,
 )
@@ -41,35 +43,6 @@ MOST_POSTS = 3
 
 class GaveUp(FrceapiError):
     """The service has been out of reach for longer than the user wants to wait."""
-
-
-class Service(Protocol):
-    """The two calls of the API."""
-
-    def submit_job(self, body: bytes) -> SubmitOutcome:
-        """Submit one job."""
-
-    def query_status(self, wanted: Collection[str] | None = None) -> Listing:
-        """Ask for the listing."""
-
-
-class Reporter(Protocol):
-    """Who wants to know what becomes of the jobs."""
-
-    def submitted(self, submission: Submission) -> None:
-        """The API has taken the job."""
-
-    def succeeded(self, submission: Submission) -> None:
-        """The job has ended well."""
-
-    def failed(self, submission: Submission, message: str) -> None:
-        """The job has failed; it is over."""
-
-    def say(self, line: str) -> None:
-        """Tell the user something."""
-
-    def warn(self, line: str) -> None:
-        """Tell the user something that wants attention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +93,12 @@ class Run:
         self._unknown: dict[str, Submission] = {}
         self._waiting: set[str] = set()
         self._odd_words: set[str] = set()
+        self._listed = -inf
         self._outages = OutageMonitor(reporter.warn, clock)
         self._submitter = Submitter(service.submit_job, policy.connections, self._outages, self.wake)
         self._poller = StatusPoller(
             service.query_status,
-            self._live_jobids,
+            self._wanted,
             policy.interval_seconds,
             policy.first_delay_seconds,
             self._outages,
@@ -161,10 +135,10 @@ class Run:
         with self._round:
             for item, outcome in self._submitter.outcomes():
                 self._settle(item, outcome)
-            self._reconcile()
             listing = self._poller.take()
             if listing is not None:
                 self._note_listing(listing)
+            self._reconcile()
             ended = self._note_ends()
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
@@ -196,7 +170,9 @@ class Run:
         self._closed = True
         self.wake()
 
-    def _live_jobids(self) -> Collection[str]:
+    def _wanted(self) -> Collection[str] | None:
+        if not (self._live or self._unknown):
+            return None
         return {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
 
     def _settle(self, item: Submission, outcome: SubmitOutcome) -> None:
@@ -238,8 +214,12 @@ class Run:
             if owner := self._spool.claimed_by(item.token):
                 self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
                 self._accept(item, owner)
-            elif self._clock() - item.unknown_since >= self._policy.unknown_seconds:
+            elif self._is_time_to_send_again(item.unknown_since):
                 self._send_again(item)
+
+    def _is_time_to_send_again(self, unknown_since: float) -> bool:
+        """Whether a trace had time to appear, and the service answers: else the next post is as lost as the last."""
+        return self._clock() - unknown_since >= self._policy.unknown_seconds and self._listed > unknown_since
 
     def _send_again(self, item: Submission) -> None:
         item.unknown_since = None
@@ -253,14 +233,14 @@ class Run:
         self._reporter.failed(item, text)
 
     def _note_listing(self, listing: Listing) -> None:
-        now = self._clock()
+        now = self._listed = self._clock()
         for item in self._live.values():
             status = listing.jobs.get(item.external_jobid or "")
             if status is None and item.history.start_seen is None and self._spool.start(item.token):
                 item.history = item.history.with_start(now)
             elif status is not None and status.state is JobState.UNKNOWN:
                 self._warn_of_word(status.state_word)
-            item.history = item.history.with_listing(status, now)
+            item.history = item.history.with_listing(status, now, self._policy.graces.gap)
 
     def _warn_of_word(self, word: str) -> None:
         if word not in self._odd_words:
@@ -284,8 +264,8 @@ class Run:
         has_ended = item.history.state is not None and item.history.state.is_final
         if (has_ended or verdict.outcome is Outcome.FAILED) and not self._has_own_end(item):
             verdict = self._second_look(item)
-        if verdict.outcome is Outcome.ACTIVE:
-            waits = may_change_by_itself(item.history)
+        if verdict.outcome is Outcome.ACTIVE or not self._is_stopped(item):
+            waits = verdict.outcome is not Outcome.ACTIVE or may_change_by_itself(item.history)
             (self._waiting.add if waits else self._waiting.discard)(token)
         else:
             self._finish(item, verdict)
@@ -312,9 +292,6 @@ class Run:
     def _finish(self, item: Submission, verdict: Verdict) -> None:
         del self._live[item.token]
         self._waiting.discard(item.token)
-        own_end = self._has_own_end(item)
-        if not own_end:
-            self._spool.order_cancel(item.token)
         if verdict.outcome is Outcome.SUCCEEDED:
             self._reporter.succeeded(item)
             if not self._policy.keep_successful_logs:
@@ -323,8 +300,12 @@ class Run:
         else:
             self._reporter.failed(item, self._description(item, verdict))
         self._spool.forget_end(item.token)
-        if own_end:
+        if is_over(item.history):
             self._spool.remove_job(item.token)
+
+    def _is_stopped(self, item: Submission) -> bool:
+        """Make sure that a job which is about to be given up cannot run beside its retry."""
+        return self._has_own_end(item) or self._spool.order_cancel(item.token)
 
     def _description(self, item: Submission, verdict: Verdict) -> str:
         has_started = item.history.end is not None or self._spool.start(item.token) is not None

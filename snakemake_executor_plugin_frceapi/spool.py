@@ -117,11 +117,17 @@ class Spool:
         return path
 
     def order_cancel(self, token: str) -> bool:
-        """Forbid a submission to begin, and end it where it runs; return whether the order was written."""
+        """Forbid a submission to begin, and end it where it runs.
+
+        Returns:
+            Whether it cannot begin any more: the order was written, or its run directory is gone.
+        """
         try:
             control = self.job_directory(token) / "control"
             with control.open("r+", encoding="ascii") as file:
                 file.write("cancel\n")
+        except FileNotFoundError:
+            return True
         except OSError:
             return False
         return True

@@ -164,6 +164,6 @@ class Submitter:
             wait = self._outages.failed(CALL, outcome.fault)
             with self._changed:
                 self._resume = max(self._resume, time.monotonic() + wait)
-        else:
+        elif not isinstance(outcome, Unknown):
             self._outages.succeeded(CALL)
         return outcome

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, unique
+from math import inf
 
 from snakemake_executor_plugin_frceapi.job import JobState, JobStatus
 
@@ -80,6 +81,9 @@ ACTIVE = Verdict(Outcome.ACTIVE)
 SUCCEEDED = Verdict(Outcome.SUCCEEDED)
 
 
+LONGEST_LISTING_GAP = 900.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graces:
     """How long to wait before something missing means something, in seconds.
@@ -89,16 +93,15 @@ class Graces:
         requeue: until Slurm starts a job again after a node failure or a preemption.
         kill_wait: between SIGTERM and SIGKILL (slurm.conf(5), ``KillWait``; 264 s on FRCE).
         window: how far back a listing reaches.
+        gap: a longer gap between two valid listings is an outage, and no time in which a job was not listed.
     """
 
     marker: float = 90.0
     requeue: float = 600.0
     kill_wait: float = 264.0
     window: float = 24 * 3600.0
+    gap: float = LONGEST_LISTING_GAP
 
-
-LONGEST_LISTING_GAP = 900.0
-"""A longer gap between two valid listings is an outage and does not count as time in which a job was not listed."""
 
 _WAITS_TO_START = (JobState.PENDING, JobState.REQUEUED)
 
@@ -125,13 +128,19 @@ class History:
     listed: float | None = None
     unlisted_seconds: float = 0.0
 
-    def with_listing(self, status: JobStatus | None, now: float) -> History:
-        """Return the history after a valid listing, in which the job stood as `status` or not at all."""
+    def with_listing(self, status: JobStatus | None, now: float, longest_gap: float = LONGEST_LISTING_GAP) -> History:
+        """Return the history after a valid listing, in which the job stood as `status` or not at all.
+
+        Args:
+            status: its row.
+            now: the time.
+            longest_gap: as `Graces.gap`.
+        """
         state = status.state if status else None
         unlisted = 0.0
         if state is None and self.listed is not None:
             gap = now - self.listed
-            unlisted = self.unlisted_seconds + (gap if gap <= LONGEST_LISTING_GAP else 0.0)
+            unlisted = self.unlisted_seconds + (gap if gap <= longest_gap else 0.0)
         unbroken = self.listed is not None and state is self.state
         start_seen = None if state in _WAITS_TO_START else self.start_seen
         if start_seen is None and state is JobState.RUNNING:
@@ -257,33 +266,47 @@ def judge(history: History, now: float, time_limit_seconds: float | None, graces
 
 
 def may_change_by_itself(history: History) -> bool:
-    """Return whether time alone can change the verdict on a job that is active now."""
+    """Return whether time alone, without another listing, can change the verdict on a job that is active now."""
     end = _end_kind(history.end)
-    return end in _SAME_FOR_ALL or _TABLE[end, _listed(history)] is not _Rule.STAY
+    return end in _SAME_FOR_ALL or _TABLE[end, _listed(history)] is _Rule.AWAIT_MARKER
 
 
 def _wait(rule: _Rule, history: History, now: float, time_limit_seconds: float | None, graces: Graces) -> Verdict:
+    """Wait for a file by the clock, and for Slurm by its listings: silence of the API is no evidence."""
     match rule:
         case _Rule.AWAIT_MARKER:
-            until, reason = history.state_seen + graces.marker, "it ended without an exit status"
+            completed = history.state is JobState.COMPLETED
+            reason = "it ended without an exit status" if completed else "Slurm ended it"
+            return _failed(reason) if now >= history.state_seen + graces.marker else ACTIVE
         case _Rule.AWAIT_REQUEUE:
             until, reason = history.state_seen + graces.requeue, "Slurm has not started it again"
         case _Rule.AWAIT_RETURN:
             since = max(history.end_seen, history.state_seen)
             until, reason = since + graces.requeue, "it was ended by a signal from outside and has not come back"
         case _:
-            return _await_trace(history, now, time_limit_seconds, graces)
-    return _failed(reason) if now >= until else ACTIVE
+            return _await_trace(history, time_limit_seconds, graces)
+    return _failed(reason) if _listed_at(history) >= until else ACTIVE
 
 
-def _await_trace(history: History, now: float, time_limit_seconds: float | None, graces: Graces) -> Verdict:
+def _await_trace(history: History, time_limit_seconds: float | None, graces: Graces) -> Verdict:
     if history.start_seen is not None and time_limit_seconds is not None:
-        if now < history.start_seen + time_limit_seconds + graces.kill_wait + graces.requeue:
+        until = history.start_seen + time_limit_seconds + graces.kill_wait + graces.requeue
+        if _listed_at(history) < until:
             return ACTIVE
         return _failed("it started, its time limit is over, and it is neither listed nor has it left an exit status")
     if history.unlisted_seconds < graces.window + graces.marker:
         return ACTIVE
     return _failed("it was not listed for a whole day and has left no trace")
+
+
+def is_over(history: History) -> bool:
+    """Return whether nothing of the job can run any more: it has an end of its own, or is listed as ended for good."""
+    own = history.end is not None and history.end.cause is Cause.OWN
+    return own or _listed(history) in (_Listed.COMPLETED, _Listed.FINAL)
+
+
+def _listed_at(history: History) -> float:
+    return -inf if history.listed is None else history.listed
 
 
 def _end_kind(end: End | None) -> _EndKind:

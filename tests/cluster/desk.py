@@ -65,6 +65,10 @@ class Running:
         """Return what it has printed so far."""
         return self.output.read_text("utf-8", "replace")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its process group, as a terminal does."""
+        os.killpg(self.process.pid, number)
+
     def kill(self) -> None:
         """End it and its process group now."""
         with contextlib.suppress(ProcessLookupError):
@@ -177,7 +181,7 @@ def _default_arguments() -> list[str]:
         "--latency-wait": "10",
         "--seconds-between-status-checks": "1",
         "--frceapi-partition": "norm",
-        "--frceapi-default-mem-mb-per-cpu": "100",
+        "--frceapi-default-mem-mb-per-cpu": "400",
         "--frceapi-init-seconds-before-status-checks": "0",
     }
     return ["--nocolor", *(word for pair in settings.items() for word in pair)]

@@ -40,9 +40,9 @@ class World:
         self.poller = StatusPoller(self._query, self._wanted, interval, first_delay, self.outages, self._notify)
         self.idle = False
 
-    def _wanted(self) -> set[str]:
+    def _wanted(self) -> set[str] | None:
         self.idle = not self.jobs
-        return set(self.jobs)
+        return set(self.jobs) or None
 
     def _query(self, wanted: Collection[str]) -> Listing:
         self.asked.append((time.monotonic(), set(wanted)))

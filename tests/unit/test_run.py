@@ -176,8 +176,9 @@ class World:
 
         wait_until(looked)
 
-    def listing(self) -> None:
-        """Look at a listing, or a failed request, that was made from now on."""
+    def listing(self, after: float = 0.0) -> None:
+        """Look at a listing, or a failed request, that was made from a later time on."""
+        self.now += after
         asked = len(self.service.asked)
         wait_until(lambda: len(self.service.asked) >= asked + 2)
         self.run.look()
@@ -294,8 +295,26 @@ def test_forbids_a_job_before_it_is_reported_as_failed(cause: str | None, world:
 
     assert world.events == [("submitted", "t"), ("failed", "t")]
     assert world.orders == {"t": "cancel\n"}
-    assert world.order(item) == "cancel\n"
+    assert world.order(item) is None
     assert not world.spool.done_entry("t").exists()
+
+
+def test_waits_until_a_job_is_forbidden_before_it_is_reported_as_failed(world: World) -> None:
+    """While the order cannot be written the job may still begin, so it is not given up."""
+    item = world.submit()
+    control = world.spool.job_directory("t") / "control"
+    control.unlink()
+    control.mkdir()
+    world.service.lists(job101=JobState.CANCELLED)
+    world.listing()
+    world.look(after=90.0)
+    assert world.events == [("submitted", "t")]
+
+    control.rmdir()
+    control.write_text("run\n")
+    world.look()
+    assert world.events == [("submitted", "t"), ("failed", "t")]
+    assert world.orders == {item.token: "cancel\n"}
 
 
 def test_finds_an_end_that_is_not_linked_once_the_job_is_listed_as_ended(world: World) -> None:
@@ -312,18 +331,19 @@ def test_finds_an_end_that_is_not_linked_once_the_job_is_listed_as_ended(world: 
 
 
 def test_waits_between_listings_only_for_jobs_that_time_can_change(world: World) -> None:
-    """A grace ends without another listing; a job that came back in the meantime has none any more."""
+    """A marker is waited for without another listing; whether a job comes back only a listing can tell."""
     first, second = world.submit("a"), world.submit("b")
-    world.service.lists(job101=JobState.NODE_FAIL, job102=JobState.NODE_FAIL)
-    world.listing()
-    world.service.lists(job102=JobState.RUNNING)
+    world.service.lists(job101=JobState.COMPLETED, job102=JobState.NODE_FAIL)
     world.listing()
     world.service.fault = TransientFault("no answer")
     world.listing()
     world.look(after=601.0)
-
     assert [event for event in world.events if event[0] == "failed"] == [("failed", first.token)]
     assert world.run.live == [second]
+
+    world.service.fault = None
+    world.listing()
+    assert world.run.live == []
 
 
 def test_keeps_a_job_active_that_is_not_listed(world: World) -> None:
@@ -359,9 +379,12 @@ def test_gives_up_a_started_job_that_is_gone_when_its_time_is_over(world: World)
     item = world.submit()
     world.starts(item, "101")
     world.listing()
-    world.look(after=3600.0 + 264.0 + 599.0)
+    world.now += 3600.0 + 264.0 + 590.0
+    world.listing()
     assert world.events == [("submitted", "t")]
-    world.look(after=1.0)
+    world.look(after=11.0)
+    assert world.events == [("submitted", "t")]
+    world.listing()
 
     assert world.events[-1] == ("failed", "t")
     assert world.orders == {"t": "cancel\n"}
@@ -435,15 +458,29 @@ def test_posts_the_same_body_again_when_there_is_no_trace(world: World) -> None:
     assert (item.posts, world.events, world.run.live) == (2, [("submitted", "t")], [item])
 
 
+def test_posts_no_second_time_while_the_service_does_not_answer(world: World) -> None:
+    """Without a listing since the post got lost, the next one would get lost as well."""
+    world.service.fault = TransientFault("no answer")
+    world.submit("t", LOST)
+    world.listing(after=600.0)
+    assert world.service.posted == [b"t"]
+
+    world.service.fault = None
+    world.listing()
+    world.look_until(lambda: world.events)
+    assert world.service.posted == [b"t", b"t"]
+    assert world.events == [("submitted", "t")]
+
+
 def test_fails_an_unknown_submission_after_three_posts(world: World) -> None:
     """It is posted three times at most; then the job is forbidden to begin and fails."""
     world.service.answers += [LOST] * 5
     item = world.submit("t")
     for posts in (2, 3):
-        world.look(after=60.0)
+        world.listing(after=60.0)
         world.look_until(lambda posts=posts: len(world.service.posted) == posts and item.unknown_since is not None)  # type: ignore[misc]
     assert world.events == []
-    world.look(after=60.0)
+    world.listing(after=60.0)
 
     assert MOST_POSTS == len(world.service.posted) == 3
     assert world.events == [("failed", "t")]
@@ -455,7 +492,7 @@ def test_fails_an_unknown_submission_after_three_posts(world: World) -> None:
 def test_forbids_a_job_whose_second_post_is_refused(world: World) -> None:
     """The first post may have arrived, so the job is forbidden to begin before it fails; it is live no longer."""
     item = world.submit("t", LOST, REFUSED)
-    world.look(after=60.0)
+    world.listing(after=60.0)
     world.look_until(lambda: world.events)
 
     assert world.events == [("failed", "t")]
@@ -470,7 +507,7 @@ def test_adopts_a_claim_when_the_second_post_is_refused(world: World) -> None:
     world.service.answers += [LOST, REFUSED]
     world.run.submit(item)
     world.look_until(lambda: item.unknown_since is not None)
-    world.look(after=60.0)
+    world.listing(after=60.0)
     world.claims(item, "555")
     world.look_until(lambda: world.events)
 
@@ -481,7 +518,7 @@ def test_adopts_a_claim_when_the_second_post_is_refused(world: World) -> None:
 def test_follows_the_owner_of_the_claim(world: World) -> None:
     """Where the accepted job is a twin of another one, that one's end decides, whatever becomes of the twin."""
     item = world.submit("t", LOST)
-    world.look(after=60.0)
+    world.listing(after=60.0)
     world.look_until(lambda: item.external_jobid)
     world.claims(item, "100")
     world.service.lists(job101=JobState.FAILED, job100=JobState.RUNNING)
@@ -564,7 +601,7 @@ def test_keeps_what_may_have_arrived_when_it_is_stopped(world: World) -> None:
     """A job that is on its way for the second time may have arrived the first time: its run directory stays."""
     item = world.submit("t", LOST)
     world.service.answers += [NotSent(TransientFault("no connection"))] * 10_000
-    world.look(after=60.0)
+    world.listing(after=60.0)
     wait_until(lambda: any("no connection" in line for line in world.said))
     world.run.stop(PATIENCE_SECONDS)
 

@@ -207,10 +207,18 @@ def test_orders_to_cancel(spool: Spool) -> None:
     assert control.stat().st_ino == inode
 
 
-def test_cannot_order_without_a_run_directory(spool: Spool) -> None:
-    """An order that nobody will see is reported as not written, and makes no directory."""
-    assert not spool.order_cancel("gone")
+def test_needs_no_order_without_a_run_directory(spool: Spool) -> None:
+    """Without its run directory a job cannot begin, so there is nothing to order, and no directory is made."""
+    assert spool.order_cancel("gone")
     assert not spool.has_jobs()
+
+
+def test_says_when_an_order_could_not_be_written(spool: Spool) -> None:
+    """Where the file system fails, the job may still begin."""
+    spool.job_directory("t").mkdir()
+    (spool.job_directory("t") / "control").mkdir()
+
+    assert not spool.order_cancel("t")
 
 
 def test_finds_the_ends_of_wanted_jobs_only(spool: Spool) -> None:

@@ -70,7 +70,7 @@ WORDS = [word for words in READ_AS.values() for word in words]
 
 OWN_FAILURE, CANCELLED = "the job command failed", "it was cancelled by this run"
 SIGNALLED = "it was ended by a signal from outside"
-NO_STATUS = "it ended without an exit status"
+NO_STATUS, ENDED = "it ended without an exit status", "Slurm ended it"
 NOT_AGAIN = "Slurm has not started it again"
 NOT_BACK = "it was ended by a signal from outside and has not come back"
 NO_TRACE = "it was not listed for a whole day and has left no trace"
@@ -88,7 +88,7 @@ TABLE: dict[tuple[str, str], tuple[float | None, str]] = {
     ("none", "live"): (None, ""),
     ("none", "requeued"): (600.0, NOT_AGAIN),
     ("none", "completed"): (90.0, NO_STATUS),
-    ("none", "ended"): (90.0, NO_STATUS),
+    ("none", "ended"): (90.0, ENDED),
     ("none", "may return"): (600.0, NOT_AGAIN),
     ("none", "never"): (None, ""),
 } | {
@@ -96,6 +96,15 @@ TABLE: dict[tuple[str, str], tuple[float | None, str]] = {
     for end, reason in (("own 1", OWN_FAILURE), ("cancelled", CANCELLED))
     for read in READ_AS
 }  # fmt: skip
+
+
+# What a file is waited for with a clock; everything else takes a listing that says the same again.
+BY_THE_CLOCK = {"completed", "ended"}
+
+
+def listed_again(history: History, word: str, after: float) -> History:
+    """The history after another listing that says what the last one said."""
+    return history.with_listing(None if word == "absent" else status(JobState[word]), SEEN + after)
 
 
 def a_history(end: str, word: str) -> History:
@@ -133,9 +142,13 @@ def test_gives_the_verdict_of_the_table(end: str, read: str, word: str) -> None:
             assert [judge(history, SEEN + after, limit, GRACES) for after in (0.0, LONG)] == [ACTIVE, ACTIVE]
             continue
         if grace:
-            assert judge(history, SEEN + grace - 0.001, limit, GRACES) == ACTIVE
+            early = listed_again(history, word, grace - 0.001)
+            assert judge(early, SEEN + grace - 0.001, limit, GRACES) == ACTIVE
+        if grace and read not in BY_THE_CLOCK:
+            assert judge(history, SEEN + LONG, limit, GRACES) == ACTIVE
         for after in (grace, LONG):
-            assert judge(history, SEEN + after, limit, GRACES) == Verdict(Outcome.FAILED, reason)
+            late = history if read in BY_THE_CLOCK or not grace else listed_again(history, word, after)
+            assert judge(late, SEEN + after, limit, GRACES) == Verdict(Outcome.FAILED, reason)
 
 
 def test_covers_every_combination() -> None:
@@ -146,12 +159,13 @@ def test_covers_every_combination() -> None:
 
 
 def test_waits_for_the_time_limit_of_a_job_that_started_and_is_not_listed() -> None:
-    """It is given up when its time limit, KillWait and the requeue grace have passed since its start."""
+    """It is given up by a listing after its time limit, KillWait and the requeue grace have passed since its start."""
     history = a_history("none", "RUNNING").with_listing(None, SEEN + 10)
     over = SEEN + LIMIT + 264.0 + 600.0
 
-    assert judge(history, over - 0.001, LIMIT, GRACES) == ACTIVE
-    assert judge(history, over, LIMIT, GRACES) == Verdict(Outcome.FAILED, OVERDUE)
+    assert judge(history, over + LONG, LIMIT, GRACES) == ACTIVE
+    assert judge(history.with_listing(None, over - 0.001), over, LIMIT, GRACES) == ACTIVE
+    assert judge(history.with_listing(None, over), over, LIMIT, GRACES) == Verdict(Outcome.FAILED, OVERDUE)
 
 
 @pytest.mark.parametrize(("started", "limit"), [(False, LIMIT), (False, None), (True, None)])
@@ -168,8 +182,9 @@ def test_counts_the_grace_from_the_later_of_end_and_listing() -> None:
     end_first = History().with_end(ENDS["signal"], SEEN).with_listing(None, SEEN + 50)  # type: ignore[arg-type]
     listing_first = History().with_listing(None, SEEN).with_end(ENDS["signal"], SEEN + 50)  # type: ignore[arg-type]
     for history in (end_first, listing_first):
-        assert judge(history, SEEN + 649, LIMIT, GRACES) == ACTIVE
-        assert judge(history, SEEN + 650, LIMIT, GRACES).outcome is Outcome.FAILED
+        assert judge(history.with_listing(None, SEEN + 649), SEEN + 649, LIMIT, GRACES) == ACTIVE
+        late = history.with_listing(None, SEEN + 650)
+        assert judge(late, SEEN + 650, LIMIT, GRACES).outcome is Outcome.FAILED
 
 
 def test_begins_a_grace_anew_when_the_listed_state_changes() -> None:
@@ -179,8 +194,9 @@ def test_begins_a_grace_anew_when_the_listed_state_changes() -> None:
     repeated = history.with_listing(status(JobState.NODE_FAIL), SEEN + 700)
 
     for seen in (history, repeated):
-        assert judge(seen, SEEN + 590 + 599, LIMIT, GRACES) == ACTIVE
-        assert judge(seen, SEEN + 590 + 600, LIMIT, GRACES).outcome is Outcome.FAILED
+        early, late = (seen.with_listing(status(JobState.NODE_FAIL), SEEN + 590 + after) for after in (599, 600))
+        assert judge(early, SEEN + 590 + 599, LIMIT, GRACES) == ACTIVE
+        assert judge(late, SEEN + 590 + 600, LIMIT, GRACES).outcome is Outcome.FAILED
 
 
 def test_forgets_the_start_of_a_job_that_waits_again() -> None:
@@ -234,7 +250,7 @@ def test_names_all_verdicts_that_time_can_change(
 ) -> None:
     """A job that is active and said to stay so without news is active at any later time."""
     history, now = story
-    if not may_change_by_itself(history):
+    if judge(history, now, limit, GRACES) == ACTIVE and not may_change_by_itself(history):
         assert judge(history, now + later, limit, GRACES) == ACTIVE
 
 
@@ -242,7 +258,7 @@ def test_names_all_verdicts_that_time_can_change(
 def test_tells_which_combinations_time_changes(end: str, word: str) -> None:
     """Only a job that waits for news alone is left out of the looks between listings."""
     read = next(read for read, words in READ_AS.items() if word in words)
-    stays = (end, read) in TABLE and TABLE[end, read][0] is None
+    stays = end in ("signal", "none") and (read not in BY_THE_CLOCK or (end, read) == ("signal", "ended"))
 
     assert may_change_by_itself(a_history(end, word)) is not stays
 
