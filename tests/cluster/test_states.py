@@ -81,9 +81,9 @@ def test_job_that_lost_its_node_runs_again(desk: Desk) -> None:
 
 
 def test_job_over_its_memory_tells_that_it_was_killed(desk: Desk) -> None:
-    """Killed at once for its memory, which a Slurm without cgroups calls FAILED: no exit status is awaited for long."""
+    """Killed at once for its memory, which a Slurm without cgroups calls FAILED: no exit status is waited for."""
     one_rule(desk, "python3 -c 'x = bytearray(600 << 20); import time; time.sleep(300)'")
     result = desk.run("--frceapi-marker-grace", "5", "--set-resources", "one:mem_mb=300")
 
     assert result.exit_code == 1
-    assert "it ended without an exit status (state FAILED)" in result.output
+    assert "Slurm ended it (state FAILED)" in result.output
