@@ -74,8 +74,8 @@ class Canceller:
     def _submit_helpers(self, submissions: Sequence[Submission]) -> None:
         ids = [item.external_jobid for item in submissions if item.external_jobid]
         partitions = dict.fromkeys([HELPER_PARTITION, *(item.request.partition for item in submissions)])
-        for start in range(0, len(ids), _HELPER_CHUNK):
-            script = helper_script(ids[start : start + _HELPER_CHUNK])
+        for chunk in _chunks(ids):
+            script = helper_script(chunk)
             for partition in partitions:
                 request = JobRequest(
                     partition=partition, ntasks=1, cpus_per_task=1, mem_mb_per_node=100, time_limit_minutes=1
