@@ -43,6 +43,7 @@ class RunScript:
         scratch: directory on the node in which the job gets its own ``TMPDIR``, or None.
         umask: file mode creation mask of the job command.
         watch_seconds: seconds between two looks for an order to cancel.
+        ask_limit: whether the job asks Slurm which time limit it got.
     """
 
     directory: Path
@@ -56,6 +57,7 @@ class RunScript:
     scratch: Path | None = None
     umask: int = 0o022
     watch_seconds: int = 2
+    ask_limit: bool = False
 
     def render(self) -> str:
         """Return the text of the script; every value is quoted for the shell."""
@@ -70,6 +72,7 @@ class RunScript:
             "scratch": self.scratch or "",
             "umask": f"{self.umask:04o}",
             "watch_seconds": self.watch_seconds,
+            "ask_limit": "yes" if self.ask_limit else "",
         }
         lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]
         command = " ".join(map(shlex.quote, self.command))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.logs import log_directory
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
@@ -63,6 +64,7 @@ class Preparation:
         self._encoding = encoding
         self._log_root = log_root
         self._script = script
+        self._limit_asked = False
 
     def prepare(self, job: ReadyJob, job_info: Any) -> tuple[Submission, tuple[Notice, ...]]:
         """Return the submission of a job, and what the user should be told about its resources.
@@ -82,6 +84,7 @@ class Preparation:
             done=self._spool.done_entry(token),
             log_directory=logs,
             command=self._spool.jobscript_command(token, job.jobscript, file_name),
+            ask_limit=self._is_first_with_limit(request),
         )
         record = {
             "rule": job.name,
@@ -103,3 +106,9 @@ class Preparation:
             prepare=write,
         )
         return submission, notices
+
+    def _is_first_with_limit(self, request: JobRequest) -> bool:
+        """Whether a job should ask Slurm for its time limit; one of a run is enough, and each would be a burden."""
+        first = request.time_limit_minutes is not None and not self._limit_asked
+        self._limit_asked = self._limit_asked or first
+        return first

@@ -16,6 +16,7 @@ from math import inf
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
 from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe
+from snakemake_executor_plugin_frceapi.granted import GrantCheck
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
@@ -94,6 +95,7 @@ class Run:
         self._waiting: set[str] = set()
         self._odd_words: set[str] = set()
         self._listed = -inf
+        self._grants = GrantCheck()
         self._outages = OutageMonitor(reporter.warn, clock)
         self._submitter = Submitter(service.submit_job, policy.connections, self._outages, self.wake)
         self._poller = StatusPoller(
@@ -240,7 +242,14 @@ class Run:
                 item.history = item.history.with_start(now)
             elif status is not None and status.state is JobState.UNKNOWN:
                 self._warn_of_word(status.state_word)
+            if status is not None and status.state is JobState.RUNNING:
+                self._check_grant(item)
             item.history = item.history.with_listing(status, now, self._policy.graces.gap)
+
+    def _check_grant(self, item: Submission) -> None:
+        if self._grants.is_due(item.request) and (start := self._spool.start(item.token)):
+            for line in self._grants.warnings(start.external_jobid, item.request, start.given):
+                self._reporter.warn(line)
 
     def _warn_of_word(self, word: str) -> None:
         if word not in self._odd_words:
@@ -292,6 +301,7 @@ class Run:
     def _finish(self, item: Submission, verdict: Verdict) -> None:
         del self._live[item.token]
         self._waiting.discard(item.token)
+        self._check_grant(item)
         if verdict.outcome is Outcome.SUCCEEDED:
             self._reporter.succeeded(item)
             if not self._policy.keep_successful_logs:

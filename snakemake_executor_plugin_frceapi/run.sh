@@ -53,15 +53,29 @@ frceapi_repeat_own_end() {
     done
 }
 
+# What Slurm gave, for a comparison with what was asked; an empty value stands for "not set".
+frceapi_given() {
+    local limit= usable
+    if [ -n "$frceapi_ask_limit" ]; then
+        limit=$(timeout 5 scontrol --oneliner show job "$frceapi_id" 2>/dev/null)
+        case $limit in *' TimeLimit='*) limit=${limit#* TimeLimit=} limit=${limit%% *} ;; *) limit= ;; esac
+    fi
+    usable=$(nproc 2>/dev/null)
+    printf ' %s' "partition=${SLURM_JOB_PARTITION:-}" "ntasks=${SLURM_NTASKS:-}" \
+        "ntasks_per_core=${SLURM_NTASKS_PER_CORE:-}" "ntasks_per_node=${SLURM_NTASKS_PER_NODE:-}" \
+        "cpus_per_task=${SLURM_CPUS_PER_TASK:-}" "cpus_on_node=${SLURM_CPUS_ON_NODE:-}" "cpus_usable=$usable" \
+        "mem_per_cpu=${SLURM_MEM_PER_CPU:-}" "mem_per_node=${SLURM_MEM_PER_NODE:-}" \
+        "dependency=${SLURM_JOB_DEPENDENCY:-}" "time_limit=$limit"
+}
+
 frceapi_record_start() {
     local part="$frceapi_directory/.started.$frceapi_id"
     frceapi_now frceapi_start
     {
-        printf 'id=%s restart=%s node=%s cluster=%s start=%s cpus_per_task=%s ntasks=%s mem_per_node=%s mem_per_cpu=%s' \
-            "$frceapi_id" "$frceapi_restart" "${SLURMD_NODENAME:-$(uname -n)}" "${SLURM_CLUSTER_NAME:-}" \
-            "$frceapi_start" "${SLURM_CPUS_PER_TASK:-}" "${SLURM_NTASKS:-}" "${SLURM_MEM_PER_NODE:-}" \
-            "${SLURM_MEM_PER_CPU:-}"
-        printf ' partition=%s\n' "${SLURM_JOB_PARTITION:-}"
+        printf 'id=%s restart=%s node=%s cluster=%s start=%s' "$frceapi_id" "$frceapi_restart" \
+            "${SLURMD_NODENAME:-$(uname -n)}" "${SLURM_CLUSTER_NAME:-}" "$frceapi_start"
+        frceapi_given
+        printf '\n'
     } >"$part" && mv -f "$part" "$frceapi_directory/started"
 }
 

@@ -17,7 +17,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.environment import encode
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.spool import Start, parse_end, parse_start
+from snakemake_executor_plugin_frceapi.spool import parse_end, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 PATIENCE_SECONDS = 60.0
@@ -198,9 +198,32 @@ def test_records_what_slurm_gave_the_job(node: Node) -> None:
     start = parse_start((node.directory / "started").read_text())
 
     assert start is not None
-    expected = {"restart": "2", "cpus_per_task": "4", "ntasks": "2", "mem_per_node": "100", "mem_per_cpu": "50"}
-    assert start == Start("9", "cn12", "frce", {**expected, "partition": "norm", "start": start.given["start"]})
+    assert (start.external_jobid, start.node, start.cluster) == ("9", "cn12", "frce")
+    assert {name: value for name, value in start.given.items() if value and name not in ("start", "cpus_usable")} == {
+        "restart": "2",
+        "partition": "norm",
+        "ntasks": "2",
+        "cpus_per_task": "4",
+        "mem_per_node": "100",
+        "mem_per_cpu": "50",
+    }
     assert float(start.given["start"]) > 0
+    assert int(start.given["cpus_usable"]) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("shown", "limit"),
+    [("JobId=7 TimeLimit=1-02:00:00 TimeMin=N/A", "1-02:00:00"), ("slurm_load_jobs error", "")],
+)
+def test_asks_slurm_for_its_time_limit_when_told_to(shown: str, limit: str, node: Node) -> None:
+    """The limit stands in no variable; a node without `scontrol`, or one that does not know the job, says nothing."""
+    node.program("scontrol", f"echo '{shown}'")
+    node.runs("true", ask_limit=True)
+    assert node.run() == 0
+    start = parse_start((node.directory / "started").read_text())
+
+    assert start is not None
+    assert start.given["time_limit"] == limit
 
 
 def test_records_a_start_without_anything_from_slurm(node: Node) -> None:

@@ -112,3 +112,22 @@ def test_status_requests_that_fail_are_no_evidence(workflow: MakeWorkflow) -> No
     assert _runs(flow) == _EACH_ONCE
     assert len(flow.jobs) == _COUNT
     assert {0, 503} <= {request.status_code for request in flow.sandbox.requests}
+
+
+def test_ignored_keys_are_named_once_with_the_setting_to_change(workflow: MakeWorkflow) -> None:
+    """A job that got something else than was asked goes on; each such key is one line for the whole run."""
+    flow = workflow("""
+        rule all:
+            input: expand("{n}.txt", n=[1, 2])
+        rule one:
+            output: "{n}.txt"
+            resources: mem_mb=600, cpus_per_task=2
+            shell: "echo {wildcards.n} >{output}"
+    """)
+    flow.sandbox.faults.ignore_key("cpus-per-task")
+    flow.sandbox.faults.ignore_key("mem-per-node")
+    result = flow.succeed()
+
+    assert result.output.count("cpus-per-task=2 and got none; try --frceapi-number-format string") == 1
+    assert result.output.count("asked for mem-per-node=600") == 1
+    assert "asked for ntasks" not in result.output
