@@ -87,8 +87,10 @@ def minutes(text: str) -> int | None:
 
 
 def _cpus(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """CPUs that Slurm granted on the node, and CPUs that the node lets the job use."""
+    """CPUs that Slurm granted on the node, and CPUs that the node lets the job use, where the key itself arrived."""
     asked = request.cpus_per_task
+    if given.get("cpus_per_task") != str(asked):
+        return
     for field, words in (("cpus_on_node", "granted on its node"), ("cpus_usable", "usable on its node")):
         got = given.get(field, "")
         if asked and got.isdigit() and int(got) < asked:

@@ -72,6 +72,13 @@ def test_compares_memory_per_cpu() -> None:
     assert [key for key, _ in differences(request, {**GIVEN, "mem_per_cpu": "1"})] == ["mem-per-cpu"]
 
 
+def test_names_an_ignored_number_of_cpus_once() -> None:
+    """A job whose CPUs were not asked for got one; the setting to change is what the user needs."""
+    ((_, text),) = differences(REQUEST, {**GIVEN, "cpus_per_task": "", "cpus_on_node": "1"})
+
+    assert "--frceapi-number-format" in text
+
+
 def test_minds_no_default_that_is_not_named() -> None:
     """A single task is Slurm's own default; a time limit that nobody could ask for is not compared."""
     request = JobRequest(partition="norm", ntasks=1, cpus_per_task=1, time_limit_minutes=5)
