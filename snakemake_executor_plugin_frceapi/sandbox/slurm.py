@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,9 +115,8 @@ class SlurmBackend:
             job_id = int(_run(command, submission.script, _environment(self._user)).partition(";")[0])
         except BackendError as error:
             raise Refused(SUBMISSION_FAILED, str(error)) from error
-        self._look()
         with self._lock:
-            return self._jobs[job_id]
+            return self._jobs.setdefault(job_id, _new_job(job_id, submission.partition))
 
     def jobs(self) -> dict[int, SlurmJob]:
         """All jobs of the user that were seen since the start, by id.
@@ -167,6 +167,19 @@ def sbatch_command(submission: Submission, job_name: str, directory: Path) -> li
 def parse_squeue(lines: Iterable[str]) -> list[SlurmJob]:
     """The jobs in the output of squeue(1), whose times are local and without a zone. Pure."""
     return [_job(line.split("|")) for line in lines if line]
+
+
+def _new_job(job_id: int, partition: str) -> SlurmJob:
+    """A job that sbatch has just accepted, until squeue shows it."""
+    return SlurmJob(
+        job_id=job_id,
+        partition=Partition(name=partition),
+        submitted_at=time.time(),
+        started_at=None,
+        ended_at=None,
+        time_limit_s=None,
+        state="PENDING",
+    )
 
 
 def _job(fields: Sequence[str]) -> SlurmJob:
