@@ -519,7 +519,7 @@ def test_killed_job_fails_after_the_grace(workflow: MakeWorkflow) -> None:
     os.killpg(job.process.pid, signal.SIGKILL)
     result = running.wait()
 
-    _line(result, f"Job {jobid} failed", "without an exit status", "state FAILED")
+    _line(result, f"Job {jobid} failed", "Slurm ended it", "state FAILED")
     _line(result, "last words")
     assert "left no trace" not in result.output
 
