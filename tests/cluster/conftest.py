@@ -12,12 +12,21 @@ from tests.cluster.rig import Rig, running_rig
 from tests.cluster.system import why_not
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the test cluster cannot run, leave one test of this directory, which is skipped and says why."""
+    reason = why_not()
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    if reason is None or not here:
+        return
+    here[0].add_marker(pytest.mark.skip(reason=f"the test cluster cannot run: {reason}"))
+    config.hook.pytest_deselected(items=here[1:])
+    items[:] = [item for item in items if item not in here[1:]]
+
+
 @pytest.fixture(scope="session")
 def rig() -> Iterator[Rig]:
     """The running test cluster."""
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(f"the test cluster cannot run: {reason}")
     with running_rig() as running:
         yield running
 
