@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.daemons import run
 from tests.cluster.kdc import REALM
 from tests.cluster.rig import PASSWORD, Rig
+from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
-_LONGEST_RUN_SECONDS = 300.0
 _PAUSE_SECONDS = 0.1
-_NOT_OURS = ("FRCEAPI_", "KRB5", "PYTEST_", "SLURM_", "SNAKEMAKE_", "XDG_")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run of Snakemake left.
-
-    Attributes:
-        exit_code: its exit code, negative for a signal.
-        output: what it printed, both streams together.
-    """
-
-    exit_code: int
-    output: str
-
-
-@dataclass(slots=True)
-class Running:
-    """A Snakemake that runs.
-
-    Attributes:
-        process: leader of a process group of its own.
-        output: file with what it prints.
-    """
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def wait(self, timeout: float = _LONGEST_RUN_SECONDS) -> Result:
-        """Wait for its end.
-
-        Raises:
-            TimeoutError: it has not ended in time; it is killed.
-        """
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise TimeoutError(f"Snakemake did not end in {timeout} s; it printed:\n{self.text()}") from None
-        return Result(self.process.returncode, self.text())
-
-    def text(self) -> str:
-        """Return what it has printed so far."""
-        return self.output.read_text("utf-8", "replace")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its process group, as a terminal does."""
-        os.killpg(self.process.pid, number)
-
-    def kill(self) -> None:
-        """End it and its process group now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 class Desk:
@@ -97,7 +38,7 @@ class Desk:
         self.rig = rig
         self.cache = place / "ticket"
         (place / "home").mkdir()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_OURS)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
         ours = {"HOME": str(place / "home"), "KRB5CCNAME": f"FILE:{self.cache}", "PYTHONUNBUFFERED": "1"}
         self.environment = {**kept, **rig.client_environment, **ours}
         self._runs: list[Running] = []
@@ -114,17 +55,8 @@ class Desk:
     def start(self, *arguments: str) -> Running:
         """Start Snakemake."""
         output = self.directory.parent / f"output-{len(self._runs)}.txt"
-        with output.open("wb") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *_default_arguments(), *arguments],
-                cwd=self.directory,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._runs.append(Running(process, output))
+        arguments = (*_default_arguments(), *arguments)
+        self._runs.append(start_snakemake(arguments, self.directory, self.environment, output))
         return self._runs[-1]
 
     def run(self, *arguments: str) -> Result:

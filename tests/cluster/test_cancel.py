@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +31,7 @@ def test_interrupt_empties_the_cluster(desk: Desk, *, has_scancel: bool) -> None
     running = desk.start("--jobs", "9")
     desk.wait_for(lambda: len(desk.read("one.id").split()) == 3, "three running jobs")
     desk.wait_for(lambda: running.text().count("with external jobid") == 9, "nine jobs")
-    running.signal(signal.SIGINT)
+    running.interrupt()
     result = running.wait()
 
     assert result.exit_code != 0

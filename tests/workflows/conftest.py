@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +14,9 @@ from typing import Protocol
 import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import Job, Sandbox, SandboxConfig
+from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
-_LONGEST_RUN_SECONDS = 300.0
 _PAUSE_SECONDS = 0.02
-_NOT_OURS = ("FRCEAPI_", "KRB5", "PYTEST_", "SLURM_", "SNAKEMAKE_", "XDG_")
 _QUICK_JOBSCRIPT = """\
 #!/bin/bash
 # properties = {properties}
@@ -31,63 +27,6 @@ WORK
 mkdir -p "$(dirname "$output")" && touch "$output"
 echo "end $output $SLURM_JOB_ID" >>ledger
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run of Snakemake left.
-
-    Attributes:
-        exit_code: its exit code, negative for a signal.
-        output: what it printed, both streams together.
-    """
-
-    exit_code: int
-    output: str
-
-
-@dataclass(slots=True)
-class Running:
-    """A Snakemake that runs.
-
-    Attributes:
-        process: leader of a process group of its own, so that a test can send it what a terminal sends.
-        output: file with what it prints.
-    """
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def wait(self, timeout: float = _LONGEST_RUN_SECONDS) -> Result:
-        """Wait for its end.
-
-        Raises:
-            TimeoutError: it has not ended in time; it is killed.
-        """
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise TimeoutError(f"Snakemake did not end in {timeout} s; it printed:\n{self.text()}") from None
-        return Result(self.process.returncode, self.text())
-
-    def text(self) -> str:
-        """Return what it has printed so far."""
-        return self.output.read_text("utf-8", "replace")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it alone, as kill(1) does."""
-        self.process.send_signal(number)
-
-    def interrupt(self) -> None:
-        """Send SIGINT to its process group, as a terminal does at Ctrl-C."""
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it and its process group now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 @dataclass(slots=True)
@@ -112,18 +51,9 @@ class Workflow:
     def start(self, *arguments: str) -> Running:
         """Start Snakemake with `defaults` and `arguments`."""
         output = self.directory.parent / f"output-{len(self._runs)}.txt"
-        with output.open("wb") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", *self.defaults, *arguments],
-                cwd=self.directory,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                umask=self.umask,
-            )
-        self._runs.append(Running(process, output))
+        arguments = (*self.defaults, *arguments)
+        running = start_snakemake(arguments, self.directory, self.environment, output, umask=self.umask)
+        self._runs.append(running)
         return self._runs[-1]
 
     def run(self, *arguments: str) -> Result:
@@ -240,7 +170,7 @@ def _environment(caller: Mapping[str, str], tmp_path: Path, url: str) -> dict[st
     """The caller's variables with a home of the test's own, and nothing that another Snakemake or cluster left."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    kept = {name: value for name, value in caller.items() if not name.startswith(_NOT_OURS)}
+    kept = {name: value for name, value in caller.items() if not name.startswith(NOT_OURS)}
     return {**kept, "HOME": str(home), "SNAKEMAKE_FRCEAPI_URL": url, "PYTHONUNBUFFERED": "1"}
 
 

@@ -22,7 +22,8 @@ import trustme
 from snakemake_executor_plugin_frceapi.sandbox import Fault, Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
-    from tests.workflows.conftest import MakeWorkflow, Result, Workflow
+    from tests.snakemake_process import Result
+    from tests.workflows.conftest import MakeWorkflow, Workflow
 
 _LONGEST_LINE = 320
 

@@ -15,7 +15,8 @@ import pytest
 from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
 
 if TYPE_CHECKING:
-    from tests.workflows.conftest import MakeWorkflow, Result, Running, Workflow
+    from tests.snakemake_process import Result, Running
+    from tests.workflows.conftest import MakeWorkflow, Workflow
 
 _FOUR_JOBS = """
     rule all:
