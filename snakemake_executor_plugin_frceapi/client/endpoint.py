@@ -128,19 +128,31 @@ def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> st
     certifi), certifi. Only files count as the system's store, because its directory may exist and be empty.
 
     Raises:
-        ConfigurationFault: the place named by the user does not exist.
+        ConfigurationFault: the place named by the user does not exist or holds no certificate.
     """
     for name, place in (
         ("--frceapi-ca-bundle", config.ca_bundle),
         ("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE")),
     ):
         if place:
-            if not os.access(place, os.R_OK):
-                raise ConfigurationFault(f"{name} is {str(place)!r}, which cannot be read: give an existing PEM file")
+            _check_bundle(name, Path(place))
             return str(place)
     paths = ssl.get_default_verify_paths()
     candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
     return next((place for place in candidates if place and Path(place).is_file()), True)
+
+
+def _check_bundle(name: str, place: Path) -> None:
+    if not os.access(place, os.R_OK):
+        raise ConfigurationFault(f"{name} is {str(place)!r}, which cannot be read: give an existing PEM file")
+    if place.is_dir():
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
+    except ssl.SSLError:
+        raise ConfigurationFault(
+            f"{name} is {str(place)!r}, which holds no certificate: give the PEM file of the site's authority"
+        ) from None
 
 
 def _split(url: str) -> SplitResult | None:

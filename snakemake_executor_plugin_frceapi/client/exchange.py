@@ -19,6 +19,12 @@ from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, Service
 
 _CHUNK_BYTES = 64 * 1024
 
+_TRUST_REMEDY = "if the site has a certificate authority of its own, name its PEM file with --frceapi-ca-bundle"
+_CLOCK_REMEDY = "check this machine's clock; if it is right, the site must renew the certificate"
+_HOST_REMEDY = "check --frceapi-url: it must name the host as the certificate does"
+_CERTIFICATE_REMEDIES = {9: _CLOCK_REMEDY, 10: _CLOCK_REMEDY, 62: _HOST_REMEDY, 64: _HOST_REMEDY}
+"""What to do about a certificate by verification error: X509_STORE_CTX_get_error(3)."""
+
 
 class LostExchange(Exception):
     """The exchange broke after the request may have reached the service; the message says how."""
@@ -123,10 +129,10 @@ def _unsent(err: Exception, url: str, message: str) -> ServiceError:
     root = _root(err)
     if isinstance(err, requests.exceptions.ProxyError):
         return TransientFault(f"{message}; correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
-    if isinstance(root, ssl.SSLCertVerificationError) or "CERTIFICATE" in (getattr(root, "reason", None) or ""):
-        return ConfigurationFault(
-            f"{message}; if the site has a certificate authority of its own, name its PEM file with --frceapi-ca-bundle"
-        )
+    if isinstance(root, ssl.SSLCertVerificationError):
+        return ConfigurationFault(f"{message}; {_CERTIFICATE_REMEDIES.get(root.verify_code, _TRUST_REMEDY)}")
+    if "CERTIFICATE" in (getattr(root, "reason", None) or ""):
+        return ConfigurationFault(f"{message}; {_TRUST_REMEDY}")
     if isinstance(root, ssl.SSLError) and not isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return ConfigurationFault(f"{message}; check --frceapi-url, and --frceapi-ca-bundle if it is set")
     if isinstance(root, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError)):
@@ -153,7 +159,7 @@ def _cause_text(err: Exception) -> str:
     """Return what happened in words of ours or of the operating system."""
     match _root(err):
         case ssl.SSLCertVerificationError() as root:
-            text = f"its certificate is not trusted ({root.verify_message})"
+            text = f"its certificate is not trusted ({root.verify_message.rstrip('.')})"
         case ssl.SSLError() as root:
             text = f"TLS failed ({root.reason or type(root).__name__})"
         case socket.gaierror() as root:

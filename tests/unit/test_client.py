@@ -650,7 +650,11 @@ def test_refuses_a_certificate_that_proves_nothing(
     """An unknown authority, or a name that is not the URL's, ends it before anything is sent."""
     if trusted:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    host, said = ("127.0.0.1", "not valid for '127.0.0.1'") if trusted else ("localhost", "issuer certificate")
+    host, said, remedy = (
+        ("127.0.0.1", "not valid for '127.0.0.1'", "check --frceapi-url")
+        if trusted
+        else ("localhost", "issuer certificate", "--frceapi-ca-bundle")
+    )
     with RawServer(say(answer()), tls) as server:
         outcome = submit(server.url("https", host))
 
@@ -658,7 +662,7 @@ def test_refuses_a_certificate_that_proves_nothing(
     assert type(outcome.fault) is ConfigurationFault
     assert "its certificate is not trusted" in message_of(outcome)
     assert said in message_of(outcome)
-    assert "--frceapi-ca-bundle" in message_of(outcome)
+    assert remedy in message_of(outcome)
     assert server.requests == []
 
 
@@ -683,16 +687,12 @@ def test_tries_again_when_tls_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "no certificate\n"])
-def test_names_a_bundle_without_certificates(tls: ssl.SSLContext, tmp_path: Path, content: str) -> None:
-    """A file that holds no certificate is named by its flag."""
+def test_names_a_bundle_without_certificates(tmp_path: Path, content: str) -> None:
+    """A file that holds no certificate is named by its flag, before anything is sent."""
     path = tmp_path / "empty.pem"
     path.write_text(content, encoding="utf-8")
-    with RawServer(say(answer()), tls) as server:
-        outcome = submit(server.url("https", "localhost"), ca_bundle=path)
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is ConfigurationFault
-    assert "--frceapi-ca-bundle" in message_of(outcome)
+    with pytest.raises(ConfigurationFault, match=r"--frceapi-ca-bundle is '.*empty\.pem', which holds no certificate"):
+        Client(ClientConfig("https://api.example.org", ca_bundle=path))
 
 
 def test_names_a_bundle_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
