@@ -15,6 +15,7 @@ _USER = "www-data"
 """Apache's own user on Debian: its workers never run as root."""
 
 _MODULES = (
+    "alias",
     "mpm_event",
     "authn_core",
     "authz_core",
@@ -46,6 +47,7 @@ SSLEngine on
 SSLCertificateFile {certificate}
 SSLSessionCache none
 KeepAliveTimeout 60
+{directives}
 <Location /hpcapi>
     AuthType GSSAPI
     AuthName hpcapi
@@ -66,11 +68,13 @@ class Site:
         backend: URL of the gateway, which is a secret.
         keytab: keys of the service principal.
         certificate: file with certificate and key, in PEM.
+        directives: lines of its configuration that a test adds.
     """
 
     backend: str
     keytab: Path
     certificate: Path
+    directives: str = ""
 
 
 class Web:
@@ -134,4 +138,5 @@ def _configuration(directory: Path, site: Site, port: int) -> str:
         modules="\n".join(modules),
         certificate=site.certificate,
         backend=site.backend,
+        directives=site.directives,
     )
