@@ -53,17 +53,24 @@ frceapi_repeat_own_end() {
     done
 }
 
+# CPUs that the job is confined to, empty if to none: nproc(1) obeys OpenMP's variables, and a node that has fewer CPUs
+# than Slurm was told gives a job all that it has.
+frceapi_usable_cpus() {
+    local usable
+    unset OMP_NUM_THREADS OMP_THREAD_LIMIT
+    usable=$(nproc) && [ "$usable" != "$(nproc --all)" ] && printf '%s' "$usable"
+} 2>/dev/null
+
 # What Slurm gave, for a comparison with what was asked; an empty value stands for "not set".
 frceapi_given() {
-    local limit= usable
+    local limit=
     if [ -n "$frceapi_ask_limit" ]; then
         limit=$(timeout 5 scontrol --oneliner show job "$frceapi_id" 2>/dev/null)
         case $limit in *' TimeLimit='*) limit=${limit#* TimeLimit=} limit=${limit%% *} ;; *) limit= ;; esac
     fi
-    usable=$(nproc 2>/dev/null)
     printf ' %s' "partition=${SLURM_JOB_PARTITION:-}" "ntasks=${SLURM_NTASKS:-}" \
         "ntasks_per_core=${SLURM_NTASKS_PER_CORE:-}" "ntasks_per_node=${SLURM_NTASKS_PER_NODE:-}" \
-        "cpus_per_task=${SLURM_CPUS_PER_TASK:-}" "cpus_on_node=${SLURM_CPUS_ON_NODE:-}" "cpus_usable=$usable" \
+        "cpus_per_task=${SLURM_CPUS_PER_TASK:-}" "cpus_on_node=${SLURM_CPUS_ON_NODE:-}" "cpus_usable=$(frceapi_usable_cpus)" \
         "mem_per_cpu=${SLURM_MEM_PER_CPU:-}" "mem_per_node=${SLURM_MEM_PER_NODE:-}" \
         "dependency=${SLURM_JOB_DEPENDENCY:-}" "time_limit=$limit"
 }

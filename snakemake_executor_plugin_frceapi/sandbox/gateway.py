@@ -22,7 +22,11 @@ _logger = logging.getLogger("frceapi.sandbox")
 
 
 class SlurmGateway:
-    """The two calls on a loopback port, with the Slurm of this machine behind them."""
+    """The two calls on a loopback port, with the Slurm of this machine behind them.
+
+    Attributes:
+        faults: what is to go wrong on purpose.
+    """
 
     def __init__(self, config: SandboxConfig, principal: str | None) -> None:
         """Make it; `start` brings it up.
@@ -36,6 +40,7 @@ class SlurmGateway:
             ValueError: the secret cannot be used.
         """
         self._config = config
+        self.faults = Faults(config.seed)
         self._principal = principal
         self._secret = _secret(config)
         self._server: LoopbackServer | None = None
@@ -51,8 +56,7 @@ class SlurmGateway:
         user = User.current()
         directory = self._config.directory or Path(tempfile.mkdtemp(prefix="frceapi-gateway-"))
         backend = SlurmBackend(directory.resolve(), user)
-        faults = Faults(self._config.seed)
-        app = SandboxApp(self._config, self._secret, backend, faults, user, principal=self._principal)
+        app = SandboxApp(self._config, self._secret, backend, self.faults, user, principal=self._principal)
         self._server = LoopbackServer(self._config.host, self._config.port, app, _log_answer)
         self._backend = backend
         backend.start()

@@ -208,7 +208,21 @@ def test_records_what_slurm_gave_the_job(node: Node) -> None:
         "mem_per_cpu": "50",
     }
     assert float(start.given["start"]) > 0
-    assert int(start.given["cpus_usable"]) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("of_job", "of_node", "usable"), [("2", "64", "2"), ("2", "2", "")], ids=["confined", "whole node"]
+)
+def test_records_the_cpus_that_a_job_is_confined_to(of_job: str, of_node: str, usable: str, node: Node) -> None:
+    """A job that may use the whole node is confined to nothing; OpenMP's variables confine no job."""
+    unlimited = '[ -z "$OMP_NUM_THREADS$OMP_THREAD_LIMIT" ]'
+    node.program("nproc", f'{unlimited} || exit 1\n[ "$1" = --all ] && echo {of_node} || echo {of_job}')
+    node.runs("true")
+    assert node.run(OMP_NUM_THREADS="1", OMP_THREAD_LIMIT="1") == 0
+    start = parse_start((node.directory / "started").read_text())
+
+    assert start is not None
+    assert start.given["cpus_usable"] == usable
 
 
 @pytest.mark.parametrize(
