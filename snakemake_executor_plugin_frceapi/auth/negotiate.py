@@ -17,6 +17,7 @@ from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, Service
 
 _MINOR_TEXT = re.compile(r"Minor \(\d+\): (.*)", re.DOTALL)
 _SERVER_UNKNOWN = re.compile(r"Server (\S+) not found in Kerberos database")
+_OTHER_REALM = re.compile(r"krbtgt/(.+)@.+")
 
 
 class NegotiateAuth:
@@ -35,7 +36,7 @@ class NegotiateAuth:
         """Add the header.
 
         Raises:
-            TicketFault: there is no usable ticket.
+            TicketFault: there is no usable ticket, or it is of another realm.
             TransientFault: no KDC answers.
             ConfigurationFault: Kerberos does not know the service, or there is no Kerberos library.
         """
@@ -69,16 +70,32 @@ def _fault(text: str) -> ServiceError:
     detail = " ".join((found.group(1) if found else text).split())
     lower = detail.lower()
     if unknown := _SERVER_UNKNOWN.search(detail):
-        return ConfigurationFault(
-            f"Kerberos does not know the service {unknown.group(1)}: check --frceapi-url, or name the service with "
-            "--frceapi-target-name HTTP@HOST"
-        )
+        return _unknown(unknown.group(1))
     if "kdc" in lower or "resolve" in lower:
         return TransientFault(f"no KDC can be reached ({detail}): check the network or VPN, and /etc/krb5.conf")
     if "clock skew" in lower:
         return TicketFault(f"Kerberos refuses this machine's clock ({detail}): set the time")
     ticket = inspect_ticket()
     return TicketFault(f"the ticket of {ticket.principal} in {ticket.cache} gives no token ({detail}): type `kinit`")
+
+
+def _unknown(service: str) -> ServiceError:
+    """Return what it means that the KDC of the ticket's realm does not know a principal.
+
+    Raises:
+        TicketFault: there is no ticket, or it has expired.
+    """
+    ticket = inspect_ticket()
+    if other := _OTHER_REALM.fullmatch(service):
+        realm = other.group(1)
+        return TicketFault(
+            f"the ticket of {ticket.principal} in {ticket.cache} is good for nothing in the service's realm, {realm}: "
+            f"type `kinit USER@{realm}`"
+        )
+    return ConfigurationFault(
+        f"Kerberos does not know the service {service}, which the ticket of {ticket.principal} in {ticket.cache} is "
+        "to be good for: check --frceapi-url, or name the service with --frceapi-target-name HTTP@HOST"
+    )
 
 
 def negotiate_auth(host: str, target_name: str | None) -> NegotiateAuth:

@@ -180,7 +180,12 @@ def test_sends_no_token_elsewhere(kerberos: FakeKerberos, url: str) -> None:
         (
             "Server HTTP/api.example.org@EXAMPLE.ORG not found in Kerberos database",
             ConfigurationFault,
-            "does not know the service HTTP/api.example.org@EXAMPLE.ORG.*--frceapi-target-name",
+            "does not know the service HTTP/api.example.org@EXAMPLE.ORG.*ticket of someone@.*--frceapi-target-name",
+        ),
+        (
+            "Server krbtgt/OTHER.ORG@EXAMPLE.ORG not found in Kerberos database",
+            TicketFault,
+            "ticket of someone@EXAMPLE.ORG in FILE:/tmp/krb5cc_test .* realm, OTHER.ORG: type `kinit USER@OTHER.ORG`",
         ),
         ("Cannot contact any KDC for realm 'EXAMPLE.ORG'", TransientFault, "no KDC can be reached.*VPN"),
         ('Cannot find KDC for realm "EXAMPLE.ORG"', TransientFault, "no KDC can be reached.*/etc/krb5.conf"),
