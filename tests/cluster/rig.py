@@ -32,30 +32,31 @@ class Rig:
         kdc: the Kerberos realm.
         slurm: the cluster.
         web: the server that clients see.
-        user: the principal of the user of this process, who owns all jobs.
+        user: the principal of the user who owns all jobs.
         ca_bundle: the certificate that clients must trust.
         client_environment: the variables with which a client finds realm, service and certificate; no ticket.
     """
 
-    def __init__(self, directory: Path, options: SlurmOptions, stack: contextlib.ExitStack) -> None:
+    def __init__(self, directory: Path, options: SlurmOptions, user: str, stack: contextlib.ExitStack) -> None:
         """Start everything; use `running_rig`.
 
         Args:
             directory: an existing directory that everybody can enter.
             options: Slurm's waiting times.
+            user: who owns all jobs.
             stack: stops what was started.
         """
         self.directory = directory
-        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.user = user
         self.kdc = Kdc(self._place("kdc", 0o711))
         stack.callback(self.kdc.stop)
         for name in (self.user, STRANGER):
             self.kdc.add_user(name, PASSWORD)
-        self.slurm = Slurm(self._place("slurm"), options)
+        self.slurm = Slurm(self._place("slurm", 0o711), options)
         stack.callback(self.slurm.stop)
         self._gateway, backend = self._start_gateway()
         stack.callback(self._gateway.stop)
-        self.ca_bundle, certificate = make_certificate(self._place("tls"))
+        self.ca_bundle, certificate = make_certificate(self._place("tls", 0o711))
         site = Site(backend=backend, keytab=self.kdc.add_keytab(f"HTTP/{HOST}"), certificate=certificate)
         self.web = Web(self._place("web", 0o711), site, self.kdc.environment)
         stack.callback(self.web.stop)
@@ -68,9 +69,10 @@ class Rig:
     def _start_gateway(self) -> tuple[Daemon, str]:
         """Start the gateway; returned are its process and its URL, which nobody but Apache is told."""
         directory = self._place("gateway")
+        shutil.chown(directory, self.user)
         options = [f"--principal={self.user}@{REALM}", f"--directory={directory}", "--verbose"]
         command = [sys.executable, "-c", _FRCEAPI, "sandbox", "--backend=slurm"]
-        gateway = Daemon("gateway", [*command, *options], directory, self.slurm.environment)
+        gateway = Daemon("gateway", [*as_user(self.user), *command, *options], directory, self.slurm.environment)
         gateway.wait_until(lambda: "hpcapi" in gateway.tail())
         line = next(line for line in gateway.log.read_text("utf-8").splitlines() if line.startswith("export "))
         url = line.partition("=")[2]
@@ -83,9 +85,21 @@ class Rig:
         return place
 
 
+def as_user(name: str) -> list[str]:
+    """Return the words that stand before a command so that it runs as a user, with none of root's powers."""
+    account = pwd.getpwnam(name)
+    ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    # The kernel forgets the signal, which `Daemon` asks for, when the user changes.
+    return ["setpriv", *ids, "--pdeathsig=TERM", "--"]
+
+
 @contextlib.contextmanager
-def running_rig(options: SlurmOptions | None = None) -> Iterator[Rig]:
+def running_rig(options: SlurmOptions | None = None, user: str | None = None) -> Iterator[Rig]:
     """Start a rig; afterwards, or if a part does not start, stop what was started and remove its files.
+
+    Args:
+        options: Slurm's waiting times.
+        user: who owns all jobs; None: the user of this process.
 
     Raises:
         RigError: a part does not start.
@@ -94,4 +108,4 @@ def running_rig(options: SlurmOptions | None = None) -> Iterator[Rig]:
         directory = Path(tempfile.mkdtemp(prefix="frceapi-cluster-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         directory.chmod(0o711)
-        yield Rig(directory, options or SlurmOptions(), stack)
+        yield Rig(directory, options or SlurmOptions(), user or pwd.getpwuid(os.getuid()).pw_name, stack)
