@@ -65,10 +65,11 @@ def differences(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple
     Yields:
         For each key that differs, the key and a clause that says how, with the setting to change.
     """
+    traded = {"cpus-per-task", "mem-per-cpu"} if _is_traded(request, given) else set()
     for key, (name, field, remedy) in _FIELDS.items():
         asked, got = getattr(request, name), given.get(field, "")
         is_default = key == "ntasks" and asked == 1 and not got
-        if asked is not None and got != str(asked) and not is_default:
+        if asked is not None and got != str(asked) and not is_default and key not in traded:
             yield key, f"asked for {key}={asked} and got {got or 'none'}; try {remedy}."
     if request.dependency and not given.get("dependency"):
         yield "dependency", f"asked for dependency={request.dependency} and got none: it may have started too early."
@@ -84,6 +85,18 @@ def minutes(text: str) -> int | None:
         days, hours, mins, seconds = (int(part or 0) for part in match.groups())
         return days * 1440 + hours * 60 + mins + (seconds > 0)
     return 0 if text == "UNLIMITED" else None
+
+
+def _is_traded(request: JobRequest, given: Mapping[str, str]) -> bool:
+    """Return whether a job got more CPUs with less memory each, as much in all (sbatch(1), ``--mem-per-cpu``).
+
+    Slurm does so where a site limits the memory per CPU.
+    """
+    cpus, memory = given.get("cpus_per_task", ""), given.get("mem_per_cpu", "")
+    if not (request.cpus_per_task and request.mem_mb_per_cpu and cpus.isdigit() and memory.isdigit()):
+        return False
+    asked_mb = request.cpus_per_task * request.mem_mb_per_cpu
+    return int(cpus) > request.cpus_per_task and int(cpus) * int(memory) >= asked_mb
 
 
 def _cpus(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

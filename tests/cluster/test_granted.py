@@ -44,6 +44,14 @@ _ONE_RULE = """
         shell: "touch {output}"
 """
 
+_LARGE_MEMORY = """
+    rule one:
+        output: "one.txt"
+        threads: 2
+        resources: mem_mb_per_cpu=600
+        shell: "echo $SLURM_CPUS_PER_TASK $SLURM_MEM_PER_CPU >{output}"
+"""
+
 
 @pytest.fixture
 def forgetful(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
@@ -78,6 +86,18 @@ def test_says_nothing_where_all_keys_are_given(desk: Desk, options: tuple[str, .
     result = desk.run(*options)
 
     assert result.exit_code == 0, result.output
+    assert lines_about_grants(result.output) == []
+
+
+def test_says_nothing_where_memory_comes_with_more_cpus(desk: Desk) -> None:
+    """A site's limit on the memory per CPU gives a job more CPUs, and as much memory as it asked for."""
+    desk.rig.slurm.run("scontrol", "update", "PartitionName=gpu", "MaxMemPerCPU=300")
+    desk.write("Snakefile", _LARGE_MEMORY)
+    result = desk.run("--frceapi-partition", "gpu")
+    desk.rig.slurm.run("scontrol", "update", "PartitionName=gpu", "MaxMemPerCPU=0")
+
+    assert result.exit_code == 0, result.output
+    assert desk.read("one.txt").split() == ["4", "300"]
     assert lines_about_grants(result.output) == []
 
 

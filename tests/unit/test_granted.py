@@ -72,6 +72,23 @@ def test_compares_memory_per_cpu() -> None:
     assert [key for key, _ in differences(request, {**GIVEN, "mem_per_cpu": "1"})] == ["mem-per-cpu"]
 
 
+@pytest.mark.parametrize(
+    ("cpus", "memory", "keys"),
+    [
+        ("8", "250", []),
+        ("8", "251", []),
+        ("8", "249", ["cpus-per-task", "mem-per-cpu"]),
+        ("4", "250", ["mem-per-cpu"]),
+        ("2", "1000", ["cpus-per-task", "mem-per-cpu"]),
+    ],
+)
+def test_minds_no_memory_that_came_with_more_cpus(cpus: str, memory: str, keys: list[str]) -> None:
+    """Where a site limits the memory per CPU, Slurm gives more CPUs instead."""
+    request = JobRequest(partition="norm", cpus_per_task=4, mem_mb_per_cpu=500)
+
+    assert [key for key, _ in differences(request, {"cpus_per_task": cpus, "mem_per_cpu": memory})] == keys
+
+
 def test_names_an_ignored_number_of_cpus_once() -> None:
     """A job whose CPUs were not asked for got one; the setting to change is what the user needs."""
     ((_, text),) = differences(REQUEST, {**GIVEN, "cpus_per_task": "", "cpus_on_node": "1"})
