@@ -82,8 +82,9 @@ class Executor(RemoteExecutor):
         try:
             self._run_parts.refresh()
             submission, notices = self._run_parts.preparation.prepare(self._ready_job(job), info)
-        except (FrceapiError, WorkflowError) as error:
-            self.report_job_error(info, msg=f"The job was not submitted: {error}\n")
+        except Exception as error:  # noqa: BLE001 - code of the workflow runs here, and its error is that of one job
+            kind = "" if isinstance(error, FrceapiError | WorkflowError) else f"{type(error).__name__}: "
+            self.report_job_error(info, msg=f"The job was not submitted: {kind}{error}\n")
             return ()
         self._run_parts.run.submit(submission)
         return notices

@@ -398,6 +398,25 @@ def test_jobscript_that_cannot_be_filled_in_fails_the_job(workflow: MakeWorkflow
     assert flow.calls("submit_job") == 0
 
 
+def test_jobname_that_cannot_be_filled_in_fails_the_job(workflow: MakeWorkflow) -> None:
+    """An error that the workflow's own names cause fails the job that has it; the others run."""
+    flow = workflow("""
+        rule all:
+            input: "a.txt", "b.txt"
+        rule a:
+            output: "a.txt"
+            shell: "touch {output}"
+        rule b:
+            output: "b.txt"
+            params: title="b"
+            shell: "touch {output}"
+    """)
+    result = flow.run("--jobname", "{params.title}.{jobid}", "--keep-going")
+
+    _line(result, "not submitted", "RuleException")
+    assert flow.files("?.txt") == ["b.txt"]
+
+
 @pytest.mark.parametrize("code", ["backend_query_malloc_failed", "backend_query_job_submission_failed", "on_fire"])
 def test_refused_submission_shows_the_services_word(workflow: MakeWorkflow, code: str) -> None:
     """A refusal fails the job with the word of the service, documented or not."""
