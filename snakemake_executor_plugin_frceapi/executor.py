@@ -257,8 +257,9 @@ class Executor(RemoteExecutor):
         )
 
     def _jobscript_text(self, job: Any) -> str:
+        values = {"properties": job.properties(), "exec_job": self.format_job_exec(job)}
         try:
-            return self.jobscript.format(properties=job.properties(), exec_job=self.format_job_exec(job)) + "\n"
+            return self.jobscript.format(**values) + "\n"
         except (LookupError, ValueError, AttributeError, TypeError) as error:
             raise JobError(
                 f"--jobscript: the file cannot be filled in ({type(error).__name__}: {error}); only {{properties}} and "

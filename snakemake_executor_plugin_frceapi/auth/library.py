@@ -32,7 +32,7 @@ def load_libraries() -> tuple[Any, Any]:
             "libkrb5-dev gcc python3-dev (Debian, Ubuntu) or krb5-devel gcc python3-devel (Fedora, RHEL), "
             "then `pip install requests-gssapi`; or python-gssapi from conda-forge"
         ) from err
-    # It prints two tracebacks for each failure, and whole tokens where debugging is on.
+    # It prints two tracebacks for each failure, and some of its methods print whole tokens where debugging is on.
     logging.getLogger("requests_gssapi").setLevel(logging.CRITICAL)
     return gssapi, requests_gssapi
 
