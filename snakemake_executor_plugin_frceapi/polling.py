@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 
 CALL = "query_status"
 
@@ -23,6 +23,7 @@ class StatusPoller:
         first_delay_seconds: time between the first submission after an idle spell and the request that follows it.
         outages: is told about failures and decides when to try again.
         notify: called when a new listing can be taken.
+        threads: what asks.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class StatusPoller:
         first_delay_seconds: float,
         outages: OutageMonitor,
         notify: Callable[[], None],
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self._query = query
         self._wanted = wanted
@@ -42,15 +44,18 @@ class StatusPoller:
         self._notify = notify
         self._newest: Listing | None = None
         self._changed = threading.Condition()
+        self._threads = threads
+        self._started = False
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._due: float | None = None
 
     def wake(self) -> None:
         """Begin to ask, if it does not already: there are active jobs."""
         with self._changed:
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="frceapi-status", daemon=True)
-                self._thread.start()
+            if not (self._started or self._stopped):
+                self._started = True
+                self._due = self._threads.clock() + self._first_delay
+                self._threads.start(self, "frceapi-status")
             self._changed.notify()
 
     def take(self) -> Listing | None:
@@ -65,16 +70,23 @@ class StatusPoller:
             self._stopped = True
             self._changed.notify()
 
-    def _run(self) -> None:
-        delay = self._first_delay
-        while self._sleep(delay):
-            wanted = self._wanted()
-            if wanted is not None:
-                delay = self._ask(wanted)
-            else:
-                self._outages.forget(CALL)
-                self._wait_for_jobs()
-                delay = max(self._first_delay, self._interval)
+    def run(self) -> None:
+        """Ask whenever it is time to, until the poller is stopped."""
+        while self._wait():
+            self.step()
+
+    def step(self) -> None:
+        """Ask if it is time to; without jobs do not ask until there are some, and then after a delay."""
+        wanted = self._wanted()
+        now = self._threads.clock()
+        if wanted is None:
+            self._outages.forget(CALL)
+            self._due = None
+        elif self._due is None:
+            self._due = now + max(self._first_delay, self._interval)
+        elif now >= self._due:
+            pause = self._ask(wanted)
+            self._due = self._threads.clock() + pause
 
     def _ask(self, wanted: Collection[str]) -> float:
         try:
@@ -89,14 +101,14 @@ class StatusPoller:
         self._notify()
         return self._interval
 
-    def _sleep(self, seconds: float) -> bool:
-        until = time.monotonic() + seconds
+    def _wait(self) -> bool:
+        """Wait until a step would do something; return whether the poller goes on."""
         with self._changed:
-            while not self._stopped and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
-            return not self._stopped
-
-    def _wait_for_jobs(self) -> None:
-        with self._changed:
-            while not self._stopped and self._wanted() is None:
-                self._changed.wait()
+            while not self._stopped:
+                if self._due is None and self._wanted() is not None:
+                    return True
+                pause = None if self._due is None else self._due - self._threads.clock()
+                if pause is not None and pause <= 0:
+                    return True
+                self._changed.wait(pause)
+        return False

@@ -24,6 +24,7 @@ from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
+from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 from snakemake_executor_plugin_frceapi.tracker import (
     Cause,
     Graces,
@@ -78,10 +79,17 @@ class Run:
         policy: how the run behaves.
         reporter: who wants the news; called from the thread that calls `look`.
         clock: returns seconds of a monotonic clock.
+        threads: what sends and asks.
     """
 
     def __init__(
-        self, service: Service, spool: Spool, policy: Policy, reporter: Reporter, clock: Callable[[], float]
+        self,
+        service: Service,
+        spool: Spool,
+        policy: Policy,
+        reporter: Reporter,
+        clock: Callable[[], float],
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self._spool = spool
         self._policy = policy
@@ -97,7 +105,7 @@ class Run:
         self._listed = -inf
         self._grants = GrantCheck()
         self._outages = OutageMonitor(reporter.warn, clock)
-        self._submitter = Submitter(service.submit_job, policy.connections, self._outages, self.wake)
+        self._submitter = Submitter(service.submit_job, policy.connections, self._outages, self.wake, threads)
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -105,6 +113,7 @@ class Run:
             policy.first_delay_seconds,
             self._outages,
             self.wake,
+            threads,
         )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 from snakemake_executor_plugin_frceapi.tracker import History
 
 CALL = "submit_job"
@@ -67,6 +67,7 @@ class Submitter:
         connections: how many are sent at the same time.
         outages: is told about failures and decides on pauses.
         notify: called when an outcome can be fetched.
+        threads: what sends.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Submitter:
         connections: int,
         outages: OutageMonitor,
         notify: Callable[[], None],
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self._post = post
         self._connections = connections
@@ -85,16 +87,18 @@ class Submitter:
         self._changed = threading.Condition()
         self._resume = 0.0
         self._stopped = False
-        self._threads: list[threading.Thread] = []
+        self._threads = threads
+        self._started = 0
         self._in_flight = 0
 
     def put(self, submission: Submission) -> None:
         """Send a submission as soon as a connection is free."""
         with self._changed:
             self._queue.append(submission)
-            idle = len(self._threads) - self._in_flight
-            if idle < len(self._queue) and len(self._threads) < self._connections:
-                self._start_thread()
+            idle = self._started - self._in_flight
+            if idle < len(self._queue) and self._started < self._connections:
+                self._threads.start(self, f"frceapi-submit-{self._started}")
+                self._started += 1
             self._changed.notify()
 
     def outcomes(self) -> list[tuple[Submission, SubmitOutcome]]:
@@ -120,32 +124,44 @@ class Submitter:
             self._changed.wait_for(lambda: not self._in_flight, timeout_seconds)
         return unsent
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._run, name=f"frceapi-submit-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def run(self) -> None:
+        """Send what is due until the submitter is stopped."""
+        while self._wait_until_due():
+            self.step()
 
-    def _run(self) -> None:
-        while submission := self._next():
-            outcome = self._send(submission)
-            with self._changed:
-                self._in_flight -= 1
-                if isinstance(outcome, NotSent) and not self._stopped:
-                    self._queue.appendleft(submission)
-                else:
-                    self._outcomes.append((submission, outcome))
-                self._changed.notify_all()
-            self._notify()
+    def step(self) -> None:
+        """Send the next submission, if one is due."""
+        submission = self._next()
+        if submission is None:
+            return
+        outcome = self._send(submission)
+        with self._changed:
+            self._in_flight -= 1
+            if isinstance(outcome, NotSent) and not self._stopped:
+                self._queue.appendleft(submission)
+            else:
+                self._outcomes.append((submission, outcome))
+            self._changed.notify_all()
+        self._notify()
+
+    def _wait_until_due(self) -> bool:
+        with self._changed:
+            while not self._stopped:
+                pause = self._pause()
+                if self._queue and pause <= 0:
+                    return True
+                self._changed.wait(pause if self._queue else None)
+        return False
 
     def _next(self) -> Submission | None:
         with self._changed:
-            while not self._stopped:
-                pause = self._resume - time.monotonic()
-                if self._queue and pause <= 0:
-                    self._in_flight += 1
-                    return self._queue.popleft()
-                self._changed.wait(pause if self._queue else None)
-        return None
+            if self._stopped or not self._queue or self._pause() > 0:
+                return None
+            self._in_flight += 1
+            return self._queue.popleft()
+
+    def _pause(self) -> float:
+        return self._resume - self._threads.clock()
 
     def _send(self, submission: Submission) -> SubmitOutcome:
         try:
@@ -163,7 +179,7 @@ class Submitter:
             submission.posts -= 1
             wait = self._outages.failed(CALL, outcome.fault)
             with self._changed:
-                self._resume = max(self._resume, time.monotonic() + wait)
+                self._resume = max(self._resume, self._threads.clock() + wait)
         elif not isinstance(outcome, Unknown):
             self._outages.succeeded(CALL)
         return outcome
