@@ -1,4 +1,9 @@
-"""How long the service has been out of reach, and when to try it again."""
+"""How long the service has been out of reach, and when to try it again.
+
+Only what happens between two failures counts as an outage, and only where they are no further apart than calls can be:
+a machine that was suspended, or a process that was stopped, has not asked, and so does not know. That is why an outage
+grows with a failure and never with the clock alone.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +11,78 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
-from snakemake_executor_plugin_frceapi.errors import ServiceError
+from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault
 from snakemake_executor_plugin_frceapi.retry import wait_seconds
+
+LONGEST_GAP_SECONDS = 900.0
+"""Longer than the longest wait and the longest call together."""
+
+_SHORT_SECONDS = 60.0
+_QUIET_SECONDS = 600.0
 
 
 @dataclass(slots=True)
 class _Trouble:
-    since: float
+    """A call that has not been answered since its first failure.
+
+    Attributes:
+        last: when it failed last.
+        resume: when it may be tried again.
+        seconds: how long it has not been answered, times in which nobody asked left out.
+        tries: failures in a row; calls that were under way at the same time count as one.
+    """
+
+    last: float
+    resume: float
+    seconds: float = 0.0
     tries: int = 0
 
 
 class OutageMonitor:
     """Counts the failures of each call and says one line when an outage begins and one when it ends.
 
+    A service that fails every now and then is told of once in ten minutes, unless it stays away for a minute. What only
+    the user can mend is told at once.
+
     Args:
         say: receives the lines.
         clock: returns seconds of a monotonic clock.
+        longest_gap_seconds: time between two failures beyond which nobody has asked.
     """
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+        longest_gap_seconds: float = LONGEST_GAP_SECONDS,
+    ) -> None:
         self._say = say
         self._clock = clock
+        self._longest_gap = longest_gap_seconds
         self._troubles: dict[str, _Trouble] = {}
         self._since = 0.0
-        self._told = False
+        self._told: set[type[ServiceError]] = set()
+        self._told_until = -inf
         self._lock = threading.Lock()
 
     def failed(self, call: str, fault: ServiceError) -> float:
         """Note that a call failed and return the seconds to wait before it is tried again."""
         with self._lock:
-            begins = not self._troubles
-            trouble = self._troubles.setdefault(call, _Trouble(self._clock()))
-            trouble.tries += 1
-            if begins:
-                self._since = trouble.since
-            told, self._told = self._told, True
-        if not told:
+            now = self._clock()
+            if not (self._troubles or self._told):
+                self._since = now
+            trouble = self._troubles.setdefault(call, _Trouble(now, now))
+            wait = self._count(trouble, fault, now)
+            is_news = self._is_news(fault, now)
+            if is_news:
+                self._told.add(type(fault))
+        if is_news:
             self._say(
                 f"{str(fault).rstrip('.')}. Jobs that were submitted go on; the call is tried again until it works."
             )
-        return wait_seconds(fault, trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
+        return wait
 
     def succeeded(self, call: str) -> None:
         """Note that a call was answered."""
@@ -54,9 +90,10 @@ class OutageMonitor:
             self._troubles.pop(call, None)
             if self._troubles or not self._told:
                 return
-            lasted = self._clock() - self._since
-            self._told = False
-        self._say(f"The API answers again, after {lasted:.0f} s.")
+            self._told.clear()
+            self._told_until = self._clock()
+            lasted = self._told_until - self._since
+        self._say(f"The API answers again, after {duration(lasted)}.")
 
     def forget(self, call: str) -> None:
         """Note that nobody waits for a call any more: the time until the next one is no outage."""
@@ -64,7 +101,30 @@ class OutageMonitor:
             self._troubles.pop(call, None)
 
     def lasted(self, call: str) -> float:
-        """Return for how many seconds a call has not been answered, 0 where the last one was."""
+        """Return for how many seconds a call had not been answered when it failed last, 0 once it is answered."""
         with self._lock:
             trouble = self._troubles.get(call)
-            return self._clock() - trouble.since if trouble else 0.0
+            return trouble.seconds if trouble else 0.0
+
+    def _count(self, trouble: _Trouble, fault: ServiceError, now: float) -> float:
+        gap = now - trouble.last
+        trouble.seconds += gap if gap <= self._longest_gap else 0.0
+        trouble.last = now
+        if now >= trouble.resume:
+            trouble.tries += 1
+        wait = wait_seconds(fault, trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
+        trouble.resume = max(trouble.resume, now + wait)
+        return trouble.resume - now
+
+    def _is_news(self, fault: ServiceError, now: float) -> bool:
+        if isinstance(fault, (TicketFault, ConfigurationFault)):
+            return type(fault) not in self._told
+        is_due = now - self._told_until >= _QUIET_SECONDS or now - self._since >= _SHORT_SECONDS
+        return is_due and not self._told
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: in seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
