@@ -14,19 +14,10 @@ from typing import Protocol
 import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import Job, Sandbox, SandboxConfig
+from tests.quick_jobs import quick_jobscript
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.02
-_QUICK_JOBSCRIPT = """\
-#!/bin/bash
-# properties = {properties}
-# {exec_job}
-output=$(sed -n '2s/.*"output": \\["\\([^"]*\\)".*/\\1/p' "$0")
-echo "begin $output $SLURM_JOB_ID" >>ledger
-WORK
-mkdir -p "$(dirname "$output")" && touch "$output"
-echo "end $output $SLURM_JOB_ID" >>ledger
-"""
 
 
 @dataclass(slots=True)
@@ -126,8 +117,7 @@ class Workflow:
         Args:
             work: shell lines between the two.
         """
-        text = _QUICK_JOBSCRIPT.replace("WORK", work.replace("{", "{{").replace("}", "}}"))
-        self.defaults += ["--jobscript", str(self.write("quick.sh", text))]
+        self.defaults += ["--jobscript", str(self.write("quick.sh", quick_jobscript(work)))]
 
     def end_runs(self) -> None:
         """Kill every Snakemake that still runs."""
