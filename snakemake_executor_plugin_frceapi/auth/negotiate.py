@@ -57,11 +57,15 @@ class NegotiateAuth:
         try:
             return str(maker.generate_request_header(None, self._host, is_preemptive=True))
         except requests_gssapi.exceptions.SPNEGOExchangeError as err:
-            raise _fault(str(err)) from err
+            raise _fault(str(err), self._target_name) from err
 
 
-def _fault(text: str) -> ServiceError:
+def _fault(text: str, asked: str) -> ServiceError:
     """Return what a failure of GSSAPI means; its numbers do not tell, because SPNEGO hides those of Kerberos.
+
+    Args:
+        text: what the library says.
+        asked: the service principal that was asked for, as ``HTTP@host``.
 
     Raises:
         TicketFault: there is no ticket, or it has expired.
@@ -70,7 +74,7 @@ def _fault(text: str) -> ServiceError:
     detail = " ".join((found.group(1) if found else text).split())
     lower = detail.lower()
     if unknown := _SERVER_UNKNOWN.search(detail):
-        return _unknown(unknown.group(1))
+        return _unknown(unknown.group(1), asked)
     if "kdc" in lower or "resolve" in lower:
         return TransientFault(f"no KDC can be reached ({detail}): check the network or VPN, and /etc/krb5.conf")
     if "clock skew" in lower:
@@ -79,7 +83,7 @@ def _fault(text: str) -> ServiceError:
     return TicketFault(f"the ticket of {ticket.principal} in {ticket.cache} gives no token ({detail}): type `kinit`")
 
 
-def _unknown(service: str) -> ServiceError:
+def _unknown(service: str, asked: str) -> ServiceError:
     """Return what it means that the KDC of the ticket's realm does not know a principal.
 
     Raises:
@@ -92,9 +96,18 @@ def _unknown(service: str) -> ServiceError:
             f"the ticket of {ticket.principal} in {ticket.cache} is good for nothing in the service's realm, {realm}: "
             f"type `kinit USER@{realm}`"
         )
-    return ConfigurationFault(
+    message = (
         f"Kerberos does not know the service {service}, which the ticket of {ticket.principal} in {ticket.cache} is "
-        "to be good for: check --frceapi-url, or name the service with --frceapi-target-name HTTP@HOST"
+        "to be good for"
+    )
+    if service.partition("@")[0].lower() != asked.replace("@", "/", 1).lower():
+        # krb5.conf(5): with both as they are by default, names are taken from DNS, and back from the address.
+        return ConfigurationFault(
+            f"{message}; DNS made it of {asked}: set rdns = false, or dns_canonicalize_hostname = false, in the "
+            "[libdefaults] of the file that KRB5_CONFIG names, else of /etc/krb5.conf"
+        )
+    return ConfigurationFault(
+        f"{message}: check --frceapi-url, or name the service with --frceapi-target-name HTTP@HOST"
     )
 
 

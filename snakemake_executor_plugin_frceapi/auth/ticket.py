@@ -16,6 +16,8 @@ _COMMAND_SECONDS = 30
 
 _STAMP = r"(\d\d/\d\d/\d{2,4} \d\d:\d\d:\d\d)"
 _CACHE = re.compile(r"^Ticket cache: (.+)$", re.MULTILINE)
+_NO_FILE = re.compile(r"^klist: No credentials cache found \(filename: (.+)\)$", re.MULTILINE)
+_NO_KEYRING = re.compile(r"^klist: Credentials cache keyring '(.+)' not found$", re.MULTILINE)
 _PRINCIPAL = re.compile(r"^Default principal: (.+)$", re.MULTILINE)
 _TGT = re.compile(rf"^{_STAMP}\s+{_STAMP}\s+krbtgt/(.+)@\3$(?:\n\s+renew until {_STAMP})?", re.MULTILINE)
 
@@ -53,7 +55,7 @@ def ticket_status() -> Ticket:
 def inspect_ticket() -> Ticket:
     """Do what `ticket_status` says, without a limit of time."""
     gssapi, _ = load_libraries()
-    listed = parse_klist(_listed(), os.environ.get("KRB5CCNAME", "the default cache"))
+    listed = parse_klist(_listed(), os.environ.get("KRB5CCNAME"))
     try:
         credentials = gssapi.Credentials(usage="initiate")
         principal, lifetime = str(credentials.name), credentials.lifetime
@@ -68,20 +70,27 @@ def inspect_ticket() -> Ticket:
     return replace(listed, principal=principal, end=datetime.now(UTC) + timedelta(seconds=lifetime))
 
 
-def parse_klist(text: str, cache: str) -> Ticket:
+def parse_klist(text: str, cache: str | None) -> Ticket:
     """Return what ``klist`` of MIT Kerberos says in the C locale; times are those of this machine's zone.
 
     Args:
-        text: its output, empty where there is no such program.
-        cache: name of the credential cache where the output does not tell.
+        text: what it writes, errors included; empty where there is no such program.
+        cache: name of the credential cache as the user gave it, None for the default one.
     """
     named, owner, granted = _CACHE.search(text), _PRINCIPAL.search(text), _TGT.search(text)
     return Ticket(
         principal=owner.group(1) if owner else "",
-        cache=named.group(1) if named else cache,
+        cache=named.group(1) if named else cache or _missing_cache(text),
         end=_time(granted.group(2)) if granted else None,
         renewable_until=_time(granted.group(4)) if granted and granted.group(4) else None,
     )
+
+
+def _missing_cache(text: str) -> str:
+    for kind, pattern in (("FILE", _NO_FILE), ("KEYRING", _NO_KEYRING)):
+        if found := pattern.search(text):
+            return f"{kind}:{found.group(1)}"
+    return "the default cache"
 
 
 def renewal_time(ticket: Ticket, now: datetime) -> datetime | None:
@@ -118,9 +127,10 @@ def _expired(listed: Ticket) -> TicketFault:
 
 def _listed() -> str:
     try:
-        return _run("klist").stdout
+        done = _run("klist")
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    return done.stdout + done.stderr
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -31,7 +31,7 @@ from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.retry import parse_retry_after
-from snakemake_executor_plugin_frceapi.wire import decode_listing, decode_submission
+from snakemake_executor_plugin_frceapi.wire import Answer, decode_listing, decode_submission
 
 __all__ = ["Client", "ClientConfig", "check_url", "is_loopback", "public_url"]
 
@@ -90,14 +90,7 @@ class Client:
             return NotSent(fault)
         except LostExchange as lost:
             return Unknown(f"{lost}; the service may have taken the job")
-        return decode_submission(
-            reply.status_code,
-            reply.content_type,
-            reply.body,
-            url=public_url(url),
-            location=reply.location,
-            retry_after_seconds=parse_retry_after(reply.retry_after, datetime.now(UTC)),
-        )
+        return decode_submission(_answer(url, reply))
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:
         """Ask for the user's jobs of the previous 24 hours.
@@ -113,15 +106,7 @@ class Client:
             reply = self._call("GET", url, None, self._config.status_deadline_seconds, self._config.max_listing_bytes)
         except LostExchange as lost:
             raise TransientFault(f"{lost}; there is no listing") from None
-        return decode_listing(
-            reply.status_code,
-            reply.content_type,
-            reply.body,
-            wanted,
-            url=public_url(url),
-            location=reply.location,
-            retry_after_seconds=parse_retry_after(reply.retry_after, datetime.now(UTC)),
-        )
+        return decode_listing(_answer(url, reply), wanted)
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -165,3 +150,15 @@ class Client:
             return None
         host = urlsplit(self._config.base_url).hostname or ""
         return negotiate_auth(host, self._config.target_name)
+
+
+def _answer(url: str, reply: Reply) -> Answer:
+    return Answer(
+        reply.status_code,
+        reply.content_type,
+        reply.body,
+        url=public_url(url),
+        location=reply.location,
+        retry_after_seconds=parse_retry_after(reply.retry_after, datetime.now(UTC)),
+        token_bytes=reply.token_bytes,
+    )

@@ -55,6 +55,7 @@ class Reply:
         body: body as sent, never decompressed.
         location: host of ``Location``.
         retry_after: ``Retry-After`` as sent.
+        token_bytes: size of the ``Authorization`` that the request had.
     """
 
     status_code: int
@@ -62,6 +63,7 @@ class Reply:
     body: bytes
     location: str
     retry_after: str
+    token_bytes: int
 
 
 def exchange(
@@ -114,7 +116,14 @@ def _reply(response: requests.Response, body: bytes) -> Reply:
         location = urlsplit(headers.get("Location", "")).hostname or ""
     except ValueError:
         location = ""
-    return Reply(response.status_code, headers.get("Content-Type", ""), body, location, headers.get("Retry-After", ""))
+    return Reply(
+        response.status_code,
+        headers.get("Content-Type", ""),
+        body,
+        location,
+        headers.get("Retry-After", ""),
+        len(response.request.headers.get("Authorization", "")),
+    )
 
 
 def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | LostExchange:

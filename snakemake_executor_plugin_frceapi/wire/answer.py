@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
@@ -35,82 +36,83 @@ from snakemake_executor_plugin_frceapi.wire.words import (
 _JOBID = re.compile(r"[1-9][0-9]{0,18}")
 _HEADER_TOO_LARGE = re.compile(rb"header.{0,40}(size|large|limit)|size of a request header", re.IGNORECASE | re.DOTALL)
 
+_LARGE_TOKEN_BYTES = 8000
+"""Servers take header fields of 8 KB or a little less: Apache's LimitRequestFieldSize, nginx's
+large_client_header_buffers."""
 
-def decode_submission(
-    status_code: int,
-    content_type: str,
-    body: bytes,
-    *,
-    url: str = "the service",
-    location: str = "",
-    retry_after_seconds: float | None = None,
-) -> SubmitOutcome:
-    """Return what an answer to ``submit_job`` says about the job.
 
-    Args:
-        status_code: status code of the answer.
-        content_type: its ``Content-Type``, for the message only.
-        body: its body.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service over HTTP.
+
+    Attributes:
+        status_code: status code.
+        content_type: ``Content-Type``, for messages only.
+        body: body as sent.
         url: what to call the service in messages.
         location: host of a redirect.
         retry_after_seconds: what ``Retry-After`` asked for.
+        token_bytes: how large the Kerberos token of the request was.
     """
-    said = _said(status_code, content_type, body, url)
-    document = parse_document(body)
+
+    status_code: int
+    content_type: str
+    body: bytes
+    url: str = "the service"
+    location: str = ""
+    retry_after_seconds: float | None = None
+    token_bytes: int = 0
+
+
+def decode_submission(answer: Answer) -> SubmitOutcome:
+    """Return what an answer to ``submit_job`` says about the job."""
+    status_code, said = answer.status_code, _said(answer)
+    document = parse_document(answer.body)
     if 200 <= status_code < 300:
         return _submission(document, said)
     if status_code < 300 or status_code == 408 or status_code >= 500:
         return Unknown(f"{said}; it may have taken the job before that")
-    if status_code < 500 and status_code not in (401, 407, 429) and verdict_of(document) is False:
+    if status_code < 400 and status_code not in (307, 308):
+        # Web applications answer so after they have done what was asked, too; 307 and 308 cannot mean that (RFC 9110).
+        return Unknown(f"{said}: {_configuration_hint(answer)}; it may have taken the job before that")
+    if status_code not in (401, 407, 429) and verdict_of(document) is False:
         return _refusal(reason_of(document))
     if status_code == 413:
         return _refusal("postdata_too_big")
-    if status_code == 400 and not _HEADER_TOO_LARGE.search(body):
+    if status_code == 400 and not _is_about_the_token(answer):
         return Refused("400", f"{said}: it could not read the request; {ERRORS['postdata_parse_error']}")
-    return NotSent(_fault(status_code, said, location, retry_after_seconds))
+    return NotSent(_fault(answer, said))
 
 
-def decode_listing(
-    status_code: int,
-    content_type: str,
-    body: bytes,
-    wanted: Collection[str] | None = None,
-    *,
-    url: str = "the service",
-    location: str = "",
-    retry_after_seconds: float | None = None,
-) -> Listing:
+def decode_listing(answer: Answer, wanted: Collection[str] | None = None) -> Listing:
     """Return the listing in an answer to ``query_status``.
 
     Args:
-        status_code: status code of the answer.
-        content_type: its ``Content-Type``, for the message only.
-        body: its body.
+        answer: the answer.
         wanted: external jobids to look for, or None for all; the others are not even looked at.
-        url: what to call the service in messages.
-        location: host of a redirect.
-        retry_after_seconds: what ``Retry-After`` asked for.
 
     Raises:
         TransientFault: the answer is no listing now; it is evidence of nothing.
         ConfigurationFault: it will not be one until a setting is changed.
     """
-    said = _said(status_code, content_type, body, url)
-    if not 200 <= status_code < 300:
-        raise _fault(status_code, said, location, retry_after_seconds)
-    document = parse_document(body)
+    said = _said(answer)
+    if not 200 <= answer.status_code < 300:
+        raise _fault(answer, said)
+    document = parse_document(answer.body)
     if document is None or verdict_of(document) is None:
         raise TransientFault(f"{said}, which is no listing; if that stays so, check --frceapi-url")
     if not verdict_of(document):
-        raise TransientFault(f"{url} could not list the jobs: {printable(reason_of(document)) or 'no reason given'}")
+        reason = printable(reason_of(document)) or "no reason given"
+        raise TransientFault(f"{answer.url} could not list the jobs: {reason}")
     return Listing(_jobs(document, wanted, said))
 
 
-def _said(status_code: int, content_type: str, body: bytes, url: str) -> str:
+def _said(answer: Answer) -> str:
     """Return the beginning of a message: who answered what."""
-    kind = printable(content_type.partition(";")[0], 40) or "no content type"
-    shown = "" if body.lstrip()[:1] == b"<" else printable(body[:1000].decode("utf-8", "replace"), 120)
-    return f"{url} answered status code {status_code} with {kind}" + (f" {shown!r}" if shown else "")
+    kind = printable(answer.content_type.partition(";")[0], 40) or "no content type"
+    body = answer.body[:1000]
+    shown = "" if body.lstrip()[:1] == b"<" else printable(body.decode("utf-8", "replace"), 120)
+    return f"{answer.url} answered status code {answer.status_code} with {kind}" + (f" {shown!r}" if shown else "")
 
 
 def _submission(document: Mapping[str, Any] | None, said: str) -> SubmitOutcome:
@@ -136,26 +138,36 @@ def _refusal(reason: str) -> SubmitOutcome:
     return Refused(shown, f"the service refused the job for a reason that its documentation does not list: {shown}")
 
 
-def _fault(status_code: int, said: str, location: str, retry_after_seconds: float | None) -> ServiceError:
+def _fault(answer: Answer, said: str) -> ServiceError:
+    status_code = answer.status_code
     if status_code == 401:
         return TicketFault(
             f"{said}: it did not accept the Kerberos ticket; type `kinit`, check `date` and --frceapi-target-name"
         )
     if status_code in (408, 429) or status_code >= 500 or status_code < 300:
-        return TransientFault(f"{said}: it cannot work at the moment", retry_after_seconds)
-    return ConfigurationFault(f"{said}: {_configuration_hint(status_code, location)}")
+        return TransientFault(f"{said}: it cannot work at the moment", answer.retry_after_seconds)
+    return ConfigurationFault(f"{said}: {_configuration_hint(answer)}")
 
 
-def _configuration_hint(status_code: int, location: str) -> str:
-    if status_code < 400:
-        return f"a redirect to {printable(location) or 'nowhere'} is not followed; set --frceapi-url to the API itself"
-    if status_code == 403:
-        return "this account may not use the API; ask the cluster's staff, and check --frceapi-url"
-    if status_code == 407:
-        return "the proxy wants a login; set NO_PROXY for this host or correct HTTPS_PROXY"
-    if status_code in (400, 431):
+def _configuration_hint(answer: Answer) -> str:
+    if answer.status_code < 400:
+        host = printable(answer.location) or "nowhere"
+        return f"a redirect to {host} is not followed; set --frceapi-url to the API itself"
+    if _is_about_the_token(answer):
         return "the Kerberos token is larger than the server takes (many group memberships); ask the cluster's staff"
+    if answer.status_code == 403:
+        return "this account may not use the API; ask the cluster's staff, and check --frceapi-url"
+    if answer.status_code == 407:
+        return "the proxy wants a login; set NO_PROXY for this host or correct HTTPS_PROXY"
+    if answer.status_code == 400:
+        return "it could not read the request; check --frceapi-url"
     return "there is no such call at this address; check --frceapi-url"
+
+
+def _is_about_the_token(answer: Answer) -> bool:
+    """Whether the request was refused for the size of its header, of which all but a little is the Kerberos token."""
+    large = answer.token_bytes >= _LARGE_TOKEN_BYTES or _HEADER_TOO_LARGE.search(answer.body[:10_000]) is not None
+    return answer.status_code == 431 or (answer.status_code == 400 and large)
 
 
 def _jobs(document: Mapping[str, Any], wanted: Collection[str] | None, said: str) -> dict[str, JobStatus]:

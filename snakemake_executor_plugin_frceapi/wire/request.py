@@ -138,7 +138,7 @@ def _sized(document: Mapping[str, int | str]) -> bytes:
     if len(body) < MAX_REQUEST_BYTES:
         return body
     key = max(document, key=lambda name: len(_json(document[name])))
-    remedy = "name fewer jobs in it" if key == "dependency" else "use a shared file system, which keeps it short"
+    remedy = "name fewer jobs in it" if key == "dependency" else "start Snakemake in a directory with a shorter path"
     raise JobError(
         f"the job request has {len(body):,} bytes, the API takes fewer than {MAX_REQUEST_BYTES:,}: "
         f"{len(_json(document[key])):,} of them are the {key}; {remedy}"

@@ -61,24 +61,40 @@ ERRORS: Mapping[str, str] = {
 """What each documented error code means and what to do about it."""
 
 TRANSIENT_TEXTS = (
-    "socket timed out",
+    "timed out",
     "unable to contact slurm controller",
     "communication connection failure",
-    "communication send failure",
-    "communication receive failure",
     "communication shutdown failure",
     "message receive failure",
     "message send failure",
+    "unexpected message received",
+    "unexpected missing socket",
+    "insane message length",
+    "header lengths are longer than data received",
     "zero bytes were transmitted",
-    "controller in standby mode",
-    "connection timed out",
+    "protocol authentication error",
+    "standby mode",
+    "broken pipe",
     "connection refused",
     "connection reset",
+    "network is unreachable",
+    "no route to host",
 )
-"""Slurm's texts after which a job may exist all the same: slurm_strerror(3), as sbatch prints them."""
+"""Parts of Slurm's and the system's texts after which a job may exist all the same: slurm_strerror(3) and strerror(3),
+as sbatch prints them."""
 
-NOT_NOW_TEXTS = ("temporarily unable to accept job", "resource temporarily unavailable")
-"""Slurm's texts that say no, but only for now."""
+NOT_NOW_TEXTS = (
+    "temporarily unable to accept job",
+    "resource temporarily unavailable",
+    "job queue full",
+    "unable to create job record, try again",
+    "job creation temporarily disabled",
+    "requested nodes are busy",
+    "rate limit exceeded",
+    "failed to connect to authentication agent",
+)
+"""Parts of Slurm's texts that say no, but only for now: those after which sbatch(1) itself tries again, and two that
+come before Slurm has looked at the job."""
 
 SHOWN_CHARACTERS = 200
 """A foreign text in a message is cut to this length."""

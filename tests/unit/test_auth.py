@@ -183,6 +183,11 @@ def test_sends_no_token_elsewhere(kerberos: FakeKerberos, url: str) -> None:
             "does not know the service HTTP/api.example.org@EXAMPLE.ORG.*ticket of someone@.*--frceapi-target-name",
         ),
         (
+            "Server HTTP/node1.example.org@EXAMPLE.ORG not found in Kerberos database",
+            ConfigurationFault,
+            "know the service HTTP/node1.example.org@EXAMPLE.ORG.*; DNS made it of HTTP@api.example.org: set rdns =",
+        ),
+        (
             "Server krbtgt/OTHER.ORG@EXAMPLE.ORG not found in Kerberos database",
             TicketFault,
             "ticket of someone@EXAMPLE.ORG in FILE:/tmp/krb5cc_test .* realm, OTHER.ORG: type `kinit USER@OTHER.ORG`",
@@ -266,7 +271,7 @@ def test_inspects_a_ticket_without_limit_and_without_klist(kerberos: FakeKerbero
     ("text", "ticket"),
     [
         ("", Ticket("", "KCM:")),
-        ("klist: No credentials cache found", Ticket("", "KCM:")),
+        ("klist: No credentials cache found (filename: /tmp/krb5cc_1000)", Ticket("", "KCM:")),
         (
             KLIST,
             Ticket(
@@ -289,6 +294,32 @@ def test_inspects_a_ticket_without_limit_and_without_klist(kerberos: FakeKerbero
 def test_reads_klist(text: str, ticket: Ticket) -> None:
     """The ticket-granting ticket of the own realm counts, with two or four digits of the year."""
     assert parse_klist(text, "KCM:") == ticket
+
+
+@pytest.mark.parametrize(
+    ("text", "cache"),
+    [
+        ("klist: No credentials cache found (filename: /tmp/krb5cc_1000)\n", "FILE:/tmp/krb5cc_1000"),
+        ("klist: Credentials cache keyring 'persistent:1000:1000' not found\n", "KEYRING:persistent:1000:1000"),
+        ("klist: No KCM server found while resolving ccache\n", "the default cache"),
+        ("", "the default cache"),
+    ],
+)
+def test_names_the_default_cache_that_is_not_there(text: str, cache: str) -> None:
+    """Where the user named no cache, klist's complaint about its absence names the default one."""
+    assert parse_klist(text, None).cache == cache
+
+
+def test_takes_the_name_of_a_missing_cache_from_klist(
+    kerberos: FakeKerberos, programs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What klist says as an error is read as well."""
+    monkeypatch.delenv("KRB5CCNAME")
+    programs("klist", "echo 'klist: No credentials cache found (filename: /tmp/krb5cc_9)' >&2; exit 1")
+    kerberos.lifetime = GSSError("none")
+
+    with pytest.raises(TicketFault, match="no Kerberos ticket in FILE:/tmp/krb5cc_9: type `kinit`"):
+        ticket_status()
 
 
 def test_bounds_the_wait_for_a_silent_kdc(kerberos: FakeKerberos) -> None:

@@ -470,7 +470,7 @@ def test_raises_when_there_is_no_listing(handler: Handler, kind: type[ServiceErr
 def test_follows_no_redirect() -> None:
     """A redirect is reported with its host, and nothing is sent there."""
     with RawServer(say(answer())) as other:
-        redirect = answer(b"", "302 Found", f"Location: {other.url(host='localhost')}\r\n")
+        redirect = answer(b"", "307 Temporary Redirect", f"Location: {other.url(host='localhost')}\r\n")
         with RawServer(say(redirect)) as server:
             outcome = submit(server.url())
 

@@ -31,6 +31,7 @@ from snakemake_executor_plugin_frceapi.job import (
 from snakemake_executor_plugin_frceapi.wire import (
     ERRORS,
     MAX_REQUEST_BYTES,
+    Answer,
     Encoding,
     NumberFormat,
     decode_listing,
@@ -69,7 +70,7 @@ def encoded(request: JobRequest, script: str = SCRIPT, encoding: Encoding | None
 
 def submission(document: object, status_code: int = 200) -> object:
     """Return the outcome of an answer in JSON."""
-    return decode_submission(status_code, JSON, json.dumps(document).encode())
+    return decode_submission(Answer(status_code, JSON, json.dumps(document).encode()))
 
 
 def test_writes_every_key_of_the_api() -> None:
@@ -225,13 +226,13 @@ def test_sends_only_what_it_can_read_back(script: str, partition: str, cpus: int
 @pytest.mark.parametrize("name", ["submit_accepted.json", "submit_accepted_prose.json"])
 def test_takes_the_job_id_in_both_spellings(name: str) -> None:
     """The page's examples and the page's prose mean the same."""
-    assert decode_submission(200, JSON, recorded(name)) == Accepted("46185772")
+    assert decode_submission(Answer(200, JSON, recorded(name))) == Accepted("46185772")
 
 
 @pytest.mark.parametrize("name", ["submit_refused.json", "submit_refused_prose.json"])
 def test_takes_a_refusal_in_both_spellings(name: str) -> None:
     """A refusal keeps the service's word and says what to do."""
-    outcome = decode_submission(200, JSON, recorded(name))
+    outcome = decode_submission(Answer(200, JSON, recorded(name)))
 
     assert isinstance(outcome, Refused)
     assert outcome.code == "bad_partition"
@@ -247,7 +248,7 @@ def test_passes_over_lines_around_the_document() -> None:
     """Only the lines that begin with a brace are the document, as the page's own example assumes."""
     body = b"notice\n\n" + recorded("submit_accepted.json") + b"goodbye\n"
 
-    assert decode_submission(200, "text/html", body) == Accepted("46185772")
+    assert decode_submission(Answer(200, "text/html", body)) == Accepted("46185772")
 
 
 @pytest.mark.parametrize("code", sorted(ERRORS))
@@ -290,7 +291,16 @@ def test_takes_a_refusal_without_a_reason(reason: object) -> None:
     [
         "Socket timed out on send/recv operation",
         "backend_query_job_submission_failed: Unable to contact slurm controller (connect failure)",
+        "Unable to contact slurm controller (receive failure)",
         "Zero Bytes were transmitted or received",
+        "Message receive failure",
+        "Unexpected message received",
+        "Communication connection failure",
+        "Protocol authentication error",
+        "Slurm backup controller in standby mode",
+        "Controller is in standby mode, try a different controller",
+        "Connection timed out",
+        "Connection reset by peer",
     ],
 )
 def test_does_not_believe_a_refusal_that_lost_slurm(reason: str) -> None:
@@ -301,9 +311,22 @@ def test_does_not_believe_a_refusal_that_lost_slurm(reason: str) -> None:
     assert reason in outcome.message
 
 
-def test_waits_when_slurm_takes_no_jobs_at_the_moment() -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Slurm temporarily unable to accept job, sleeping and retrying",
+        "Resource temporarily unavailable",
+        "backend_query_job_submission_failed: Unable to create job record, try again",
+        "Slurm job queue full, sleeping and retrying",
+        "Job creation temporarily disabled, retrying",
+        "Requested nodes are busy",
+        "Rate limit exceeded, please retry momentarily",
+        "Failed to connect to authentication agent",
+    ],
+)
+def test_waits_when_slurm_takes_no_jobs_at_the_moment(reason: str) -> None:
     """A full queue is a reason to try again."""
-    outcome = submission({"status": "call_failed", "reason": "Slurm temporarily unable to accept job"})
+    outcome = submission({"status": "call_failed", "reason": reason})
 
     assert isinstance(outcome, NotSent)
     assert isinstance(outcome.fault, TransientFault)
@@ -354,7 +377,7 @@ def test_waits_when_slurm_takes_no_jobs_at_the_moment() -> None:
 )
 def test_calls_an_answer_unknown_that_names_no_job_id(body: bytes) -> None:
     """Success is believed only with one clear id; anything else may have started a job."""
-    outcome = decode_submission(200, JSON, body)
+    outcome = decode_submission(Answer(200, JSON, body))
 
     assert isinstance(outcome, Unknown)
     assert "may have taken the job" in outcome.message
@@ -362,7 +385,7 @@ def test_calls_an_answer_unknown_that_names_no_job_id(body: bytes) -> None:
 
 def test_shows_the_text_of_a_severe_error() -> None:
     """A text/plain answer is unknown, and its text is in the message."""
-    outcome = decode_submission(200, "text/plain", recorded("severe_error.txt"), url="https://api/submit_job")
+    outcome = decode_submission(Answer(200, "text/plain", recorded("severe_error.txt"), url="https://api/submit_job"))
 
     assert isinstance(outcome, Unknown)
     assert outcome.message == (
@@ -374,14 +397,14 @@ def test_shows_the_text_of_a_severe_error() -> None:
 @pytest.mark.parametrize("status_code", [100, 199, 408, 500, 502, 503, 504, 599, 700])
 def test_calls_a_server_error_unknown(status_code: int) -> None:
     """A gateway may give up while the service goes on, whatever its document says."""
-    assert isinstance(decode_submission(status_code, JSON, recorded("submit_refused.json")), Unknown)
+    assert isinstance(decode_submission(Answer(status_code, JSON, recorded("submit_refused.json"))), Unknown)
 
 
 @pytest.mark.parametrize(
     ("status_code", "kind", "named"),
     [
-        (301, ConfigurationFault, "redirect to login.example.org"),
-        (304, ConfigurationFault, "redirect to login.example.org"),
+        (307, ConfigurationFault, "redirect to login.example.org"),
+        (308, ConfigurationFault, "redirect to login.example.org"),
         (401, TicketFault, "kinit"),
         (403, ConfigurationFault, "may not use the API"),
         (404, ConfigurationFault, "--frceapi-url"),
@@ -392,9 +415,10 @@ def test_calls_a_server_error_unknown(status_code: int) -> None:
     ],
 )
 def test_knows_that_a_request_was_not_taken(status_code: int, kind: type[ServiceError], named: str) -> None:
-    """Redirects and client errors mean that there is no job, each with its remedy; the listing says the same."""
+    """Such answers mean that there is no job, each with its remedy; the listing says the same."""
     body = recorded("unauthorized.html")
-    outcome = decode_submission(status_code, "text/html; charset=iso-8859-1", body, location="login.example.org")
+    answer = Answer(status_code, "text/html; charset=iso-8859-1", body, location="login.example.org")
+    outcome = decode_submission(answer)
 
     assert isinstance(outcome, NotSent)
     assert type(outcome.fault) is kind
@@ -402,13 +426,28 @@ def test_knows_that_a_request_was_not_taken(status_code: int, kind: type[Service
     assert f"answered status code {status_code} with text/html" in str(outcome.fault)
     assert "<h" not in str(outcome.fault)
     with pytest.raises(kind, match=named):
-        decode_listing(status_code, "text/html", body, location="login.example.org")
+        decode_listing(answer)
+
+
+@pytest.mark.parametrize("status_code", [300, 301, 302, 303, 304])
+def test_calls_a_redirect_unknown_that_may_follow_the_deed(status_code: int) -> None:
+    """Such a redirect may come before or after the job was taken; the listing has the same remedy."""
+    answer = Answer(status_code, "text/html", b"<html>", location="login.example.org")
+    outcome = decode_submission(answer)
+
+    assert isinstance(outcome, Unknown)
+    assert outcome.message == (
+        f"the service answered status code {status_code} with text/html: a redirect to login.example.org is not "
+        "followed; set --frceapi-url to the API itself; it may have taken the job before that"
+    )
+    with pytest.raises(ConfigurationFault, match=r"redirect to login\.example\.org"):
+        decode_listing(answer)
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "text/html"])
 def test_shows_no_markup(content_type: str) -> None:
     """A page for browsers is left out of the message whatever the server calls it."""
-    outcome = decode_submission(502, content_type, recorded("unauthorized.html"))
+    outcome = decode_submission(Answer(502, content_type, recorded("unauthorized.html")))
 
     assert isinstance(outcome, Unknown)
     assert "<" not in outcome.message
@@ -416,7 +455,7 @@ def test_shows_no_markup(content_type: str) -> None:
 
 def test_keeps_what_retry_after_asked_for() -> None:
     """The seconds reach whoever waits."""
-    outcome = decode_submission(429, "", b"", retry_after_seconds=7.0)
+    outcome = decode_submission(Answer(429, "", b"", retry_after_seconds=7.0))
 
     assert isinstance(outcome, NotSent)
     assert isinstance(outcome.fault, TransientFault)
@@ -425,31 +464,36 @@ def test_keeps_what_retry_after_asked_for() -> None:
 
 def test_takes_a_body_that_is_too_large_for_the_server_as_a_refusal() -> None:
     """413 means what the API's own word means."""
-    outcome = decode_submission(413, "text/html", b"")
+    outcome = decode_submission(Answer(413, "text/html", b""))
 
     assert isinstance(outcome, Refused)
     assert outcome.code == "postdata_too_big"
 
 
 @pytest.mark.parametrize(
-    ("body", "kind"),
+    ("body", "token_bytes", "about_the_token"),
     [
-        (b"Your browser sent a request that this server could not understand.", Refused),
-        (b"Size of a request header field exceeds server limit.", NotSent),
-        (b"Request Header Or Cookie Too Large", NotSent),
+        (b"Your browser sent a request that this server could not understand.", 7999, False),
+        (b"Your browser sent a request that this server could not understand.", 8000, True),
+        (b"Size of a request header field exceeds server limit.", 100, True),
+        (b"Request Header Or Cookie Too Large", 100, True),
     ],
 )
-def test_tells_a_large_token_from_a_bad_request(body: bytes, kind: type[object]) -> None:
-    """400 is about the job, unless the server complains about the header that carries the token."""
-    outcome = decode_submission(400, "text/html", body)
+def test_tells_a_large_token_from_a_bad_request(body: bytes, token_bytes: int, *, about_the_token: bool) -> None:
+    """400 is about the job, unless the token was large or the server complains about the header that carries it."""
+    answer = Answer(400, "text/html", body, token_bytes=token_bytes)
+    outcome = decode_submission(answer)
 
-    assert isinstance(outcome, kind)
-    assert not isinstance(outcome, NotSent) or "Kerberos token" in str(outcome.fault)
+    assert isinstance(outcome, NotSent if about_the_token else Refused)
+    with pytest.raises(ConfigurationFault) as caught:
+        decode_listing(answer)
+    assert ("Kerberos token is larger" in str(caught.value)) == about_the_token
+    assert not isinstance(outcome, NotSent) or str(outcome.fault) == str(caught.value)
 
 
 def test_reads_the_recorded_listing() -> None:
     """Every field of a row is kept as written, beside the state that the word means."""
-    listing = decode_listing(200, JSON, recorded("query_status.json"))
+    listing = decode_listing(Answer(200, JSON, recorded("query_status.json")))
 
     assert listing == Listing(
         {
@@ -479,7 +523,9 @@ def test_reads_the_recorded_listing() -> None:
 
 def test_reads_a_listing_below_a_notice() -> None:
     """Lines before the document are passed over."""
-    assert list(decode_listing(200, "text/plain", recorded("query_status_with_notice.txt")).jobs) == ["46186373"]
+    assert list(decode_listing(Answer(200, "text/plain", recorded("query_status_with_notice.txt"))).jobs) == [
+        "46186373"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -488,12 +534,12 @@ def test_reads_a_listing_below_a_notice() -> None:
 )
 def test_looks_only_for_wanted_jobs(wanted: list[str] | None, found: list[str]) -> None:
     """Only jobs that were asked for are returned; an id that is not listed is not there."""
-    assert list(decode_listing(200, JSON, recorded("query_status.json"), wanted).jobs) == found
+    assert list(decode_listing(Answer(200, JSON, recorded("query_status.json")), wanted).jobs) == found
 
 
 def test_reads_an_empty_listing() -> None:
     """A user without jobs has a valid listing."""
-    assert decode_listing(200, JSON, b'{"status": "call_success", "reason": "query_success"}').jobs == {}
+    assert decode_listing(Answer(200, JSON, b'{"status": "call_success", "reason": "query_success"}')).jobs == {}
 
 
 @pytest.mark.parametrize(
@@ -514,22 +560,22 @@ def test_skips_a_malformed_row_unless_all_are(row: object) -> None:
     good = {"status": "call_success", "12": {"state": "RUNNING"}, "13": row, "reason": "query_success"}
     bad = {"status": "call_success", "13": row}
 
-    assert list(decode_listing(200, JSON, json.dumps(good).encode()).jobs) == ["12"]
+    assert list(decode_listing(Answer(200, JSON, json.dumps(good).encode())).jobs) == ["12"]
     with pytest.raises(TransientFault, match="no job has a state"):
-        decode_listing(200, JSON, json.dumps(bad).encode())
+        decode_listing(Answer(200, JSON, json.dumps(bad).encode()))
 
 
 def test_skips_a_row_with_a_repeated_key() -> None:
     """Two states in one row are none."""
     body = b'{"status": "call_success", "12": {"state": "RUNNING", "state": "FAILED"}, "13": {"state": "FAILED"}}'
 
-    assert list(decode_listing(200, JSON, body).jobs) == ["13"]
+    assert list(decode_listing(Answer(200, JSON, body)).jobs) == ["13"]
 
 
 def test_keeps_foreign_fields_printable() -> None:
     """What may be shown later holds no control characters and has a bounded length."""
     row = {"state": "ODD\x1b[2J", "name": "n" * 1000, "user": 7, "start": "a\nb"}
-    status = decode_listing(200, JSON, json.dumps({"status": "call_success", "1": row}).encode()).jobs["1"]
+    status = decode_listing(Answer(200, JSON, json.dumps({"status": "call_success", "1": row}).encode())).jobs["1"]
 
     assert (status.state, status.state_word, status.user, status.start) == (JobState.UNKNOWN, "ODD", "", "a b")
     assert status.name == "n" * 199 + "…"
@@ -549,14 +595,14 @@ def test_keeps_foreign_fields_printable() -> None:
 def test_takes_no_other_answer_for_a_listing(body: bytes, named: str) -> None:
     """Such an answer is evidence of nothing, and asking again may help."""
     with pytest.raises(TransientFault, match=named):
-        decode_listing(200, JSON, body)
+        decode_listing(Answer(200, JSON, body))
 
 
 @pytest.mark.parametrize("status_code", [100, 408, 500, 503])
 def test_asks_again_after_a_server_error(status_code: int) -> None:
     """A listing may be asked for as often as one likes."""
     with pytest.raises(TransientFault) as caught:
-        decode_listing(status_code, "", b"", retry_after_seconds=3.0)
+        decode_listing(Answer(status_code, "", b"", retry_after_seconds=3.0))
 
     assert caught.value.retry_after_seconds == 3.0
 
@@ -611,7 +657,7 @@ ANSWERS = st.one_of(
 @given(st.integers(0, 999), st.text(), ANSWERS)
 def test_gives_every_answer_an_outcome(status_code: int, content_type: str, body: bytes) -> None:
     """No answer is beyond the four outcomes of a submission, or the listing and the faults of a status request."""
-    outcome = decode_submission(status_code, content_type, body)
+    outcome = decode_submission(Answer(status_code, content_type, body))
 
     assert isinstance(outcome, Accepted | Refused | Unknown | NotSent)
     message = getattr(outcome, "message", "") or str(getattr(outcome, "fault", ""))
@@ -623,7 +669,7 @@ def test_gives_every_answer_an_outcome(status_code: int, content_type: str, body
 def listing_or_message(status_code: int, content_type: str, body: bytes) -> Listing | str:
     """Return the listing, or the one line that says why there is none."""
     try:
-        return decode_listing(status_code, content_type, body)
+        return decode_listing(Answer(status_code, content_type, body))
     except ServiceError as fault:
         message = str(fault)
     assert message.isprintable()
@@ -636,7 +682,7 @@ def test_finds_the_job_id_among_any_lines(jobid: int, lines: list[str]) -> None:
     notice = "".join(line + "\n" for line in lines)
     body = f'{notice}{{"status": "call_success", "reason": "{jobid}"}}'.encode(errors="replace")
 
-    assert decode_submission(200, JSON, body) == Accepted(str(jobid))
+    assert decode_submission(Answer(200, JSON, body)) == Accepted(str(jobid))
 
 
 @given(st.text(), st.integers(1, 50))
