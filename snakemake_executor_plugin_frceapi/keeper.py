@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from snakemake_executor_plugin_frceapi.auth import Ticket, renew_ticket, renewal_time, ticket_status
@@ -11,6 +12,7 @@ from snakemake_executor_plugin_frceapi.errors import ServiceError
 
 _LOOK_SECONDS = 300.0
 _SHORTEST_SECONDS = 30.0
+_SLEEP_SECONDS = 60.0
 
 
 class TicketKeeper:
@@ -23,6 +25,8 @@ class TicketKeeper:
         say: receives lines for the user.
         status: returns the ticket.
         renew: renews it.
+        clocks: return seconds. One by which waiting goes on stands still while the machine is suspended, and the other
+            one can be set, so a ticket's time has come when either says so.
     """
 
     def __init__(
@@ -30,10 +34,12 @@ class TicketKeeper:
         say: Callable[[str], None],
         status: Callable[[], Ticket] = ticket_status,
         renew: Callable[[], None] = renew_ticket,
+        clocks: Sequence[Callable[[], float]] = (time.monotonic, time.time),
     ) -> None:
         self._say = say
         self._status = status
         self._renew = renew
+        self._clocks = clocks
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -51,8 +57,16 @@ class TicketKeeper:
         self._stopped.set()
 
     def _run(self, ticket: Ticket | None) -> None:
-        while not self._stopped.wait(seconds_to_renewal(ticket, datetime.now(UTC))):
+        while self._wait(seconds_to_renewal(ticket, datetime.now(UTC))):
             ticket = self._keep(ticket)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait by the clock that is faster; return False once the ticket is kept no longer."""
+        ends = [clock() + seconds for clock in self._clocks]
+        while (left := min(end - clock() for end, clock in zip(ends, self._clocks, strict=True))) > 0:
+            if self._stopped.wait(min(left, _SLEEP_SECONDS)):
+                return False
+        return not self._stopped.is_set()
 
     def _keep(self, ticket: Ticket | None) -> Ticket | None:
         """Renew the ticket if its time has come; without one, look again later: the calls tell the user."""

@@ -98,3 +98,26 @@ def test_renews_again_and_again_until_it_is_stopped(monkeypatch: pytest.MonkeyPa
 
     assert len(said) == 1
     assert "looked in vain" in renewals
+
+
+@pytest.mark.parametrize("jumping", [0, 1], ids=["suspended", "clock set back"])
+def test_renews_in_time_though_one_clock_is_wrong(jumping: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a machine that slept, whose monotonic clock stood still, nor a clock that was set back, is too late."""
+    renewed, waits = threading.Event(), threading.Semaphore(0)
+    end = datetime.now(UTC) + timedelta(hours=10)
+    status = Ticket("ada@EXAMPLE.ORG", "FILE:/tmp/krb5cc_1", end, end + timedelta(days=7))
+    times = [1000.0, 1000.0]
+
+    def second() -> float:
+        waits.release()
+        return times[1]
+
+    monkeypatch.setattr(keeper, "_SLEEP_SECONDS", 0.01)
+    kept = TicketKeeper(lambda _: None, lambda: status, renewed.set, (lambda: times[0], second))
+    kept.start()
+    assert all(waits.acquire(timeout=20) for _ in range(3))
+    assert not renewed.is_set()
+    times[jumping] -= jumping * 3600
+    times[1 - jumping] += 5 * 3600
+    assert renewed.wait(20)
+    kept.stop()
