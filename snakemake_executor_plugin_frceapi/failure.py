@@ -12,6 +12,8 @@ from snakemake_executor_plugin_frceapi.tracker import Cause, Verdict
 SHOWN_LINES = 20
 """How many of the log's last lines a message shows."""
 
+_ENDED_BY_ITSELF = (Cause.OWN, Cause.UPSTREAM)
+
 
 def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str], *, has_started: bool) -> str:
     """Return the message for a job that failed.
@@ -24,7 +26,7 @@ def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str]
     """
     end = submission.history.end
     facts = [f"state {_state_word(submission)}"]
-    if end is not None and end.cause is Cause.OWN:
+    if end is not None and end.cause in _ENDED_BY_ITSELF:
         facts.append(f"exit code {end.exit_code}")
     lines = [f"Job {submission.external_jobid} failed: {verdict.reason} ({', '.join(facts)})."]
     if advice := _advice(submission, has_started=has_started):
@@ -41,13 +43,19 @@ def _state_word(submission: Submission) -> str:
     history = submission.history
     if history.state is not None and history.state.is_final:
         return history.state.value
-    if history.end is not None and history.end.cause is Cause.OWN:
+    if history.end is not None and history.end.cause in _ENDED_BY_ITSELF:
         return JobState.FAILED.value
     return f"{history.state.value} when last listed" if history.state else "not listed"
 
 
 def _advice(submission: Submission, *, has_started: bool) -> str:
     request, state, rule = submission.request, submission.history.state, submission.rule
+    if submission.history.end is not None and submission.history.end.cause is Cause.UPSTREAM:
+        return (
+            f"It was submitted with dependency={request.dependency}; its log names the job that has not succeeded. If "
+            "that job failed or was cancelled, mend it and start Snakemake again; if it ended well, the cluster began "
+            "this job too early, as if it had no dependency: let Snakemake submit it again with --retries 1"
+        )
     if state is JobState.TIMEOUT and request.time_limit_minutes:
         asked = request.time_limit_minutes
         return f"It asked for {asked} min; more with: --set-resources {rule}:runtime={asked * 2}"

@@ -26,6 +26,9 @@ NOT_SEEN_EXIT_CODE = 66
 TWIN_EXIT_CODE = 75
 """Exit code of a submission whose run directory another submission has claimed."""
 
+UPSTREAM_EXIT_CODE = 76
+"""Exit code of a job whose command was not begun, because an upstream job has not succeeded."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunScript:
@@ -42,8 +45,11 @@ class RunScript:
         setup: shell lines to evaluate before the job command.
         scratch: directory on the node in which the job gets its own ``TMPDIR``, or None.
         umask: file mode creation mask of the job command.
-        watch_seconds: seconds between two looks for an order to cancel.
+        watch_seconds: seconds between two looks for an order to cancel, and for the end of an upstream job.
         ask_limit: whether the job asks Slurm which time limit it got.
+        upstream: run directories of the submissions whose commands must have ended well before this one begins.
+        upstream_seconds: how long to look for those ends; a new name in a directory can stay invisible for as long as
+            NFS keeps the directory's attributes, up to 60 s (nfs(5)).
     """
 
     directory: Path
@@ -58,6 +64,8 @@ class RunScript:
     umask: int = 0o022
     watch_seconds: int = 2
     ask_limit: bool = False
+    upstream: Sequence[Path] = ()
+    upstream_seconds: int = 90
 
     def render(self) -> str:
         """Return the text of the script; every value is quoted for the shell."""
@@ -73,10 +81,12 @@ class RunScript:
             "umask": f"{self.umask:04o}",
             "watch_seconds": self.watch_seconds,
             "ask_limit": "yes" if self.ask_limit else "",
+            "upstream_seconds": self.upstream_seconds,
         }
+        lists = {"command": self.command, "upstream": self.upstream}
         lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]
-        command = " ".join(map(shlex.quote, self.command))
-        return "\n".join(["#!/bin/bash", *lines, f"frceapi_command=({command})", _body()])
+        lines += [f"frceapi_{name}=({shlex.join(map(str, words))})" for name, words in lists.items()]
+        return "\n".join(["#!/bin/bash", *lines, _body()])
 
 
 def launcher(directory: Path) -> str:

@@ -102,11 +102,84 @@ frceapi_record_end() {
     done
 }
 
+# Whether a run directory, this job's own if none is named, holds the order to cancel.
 frceapi_cancel_ordered() {
     local order=
-    read -r order <"$frceapi_directory/control"
+    read -r order <"${1:-$frceapi_directory}/control"
     [ "$order" = cancel ]
 } 2>/dev/null
+
+# Ends a job whose command was not begun.
+frceapi_leave() {
+    trap '' TERM INT HUP
+    [ -z "${3:-}" ] || frceapi_say "$3"
+    frceapi_record_end "$1" "$2"
+    exit "$1"
+}
+
+# What the run directory of an upstream job tells: 0 if the job has succeeded, 1 if it never will, 2 if that is open.
+frceapi_look_upstream() {
+    local owner end line latest= highest=-1 code
+    read -r owner <"$1/claim" || owner=
+    frceapi_seen="upstream job ${owner:-unknown} ($1) did not succeed:"
+    if [ -n "$owner" ]; then
+        for end in "$1/end.$owner".*; do
+            [ "${end##*.}" -gt "$highest" ] && read -r line <"$end" || continue
+            highest=${end##*.} latest=$line
+        done
+    fi
+    case $latest in
+    *' cause=own '*)
+        code=${latest#* exit=} code=${code%% *}
+        frceapi_seen+=" it ended with exit code $code"
+        [ "$code" = 0 ]
+        return
+        ;;
+    *' cause=upstream '*)
+        frceapi_seen+=" its own upstream job did not"
+        return 1
+        ;;
+    esac
+    if frceapi_cancel_ordered "$1"; then
+        frceapi_seen+=" it was cancelled"
+        return 1
+    fi
+    if [ -z "$owner" ]; then
+        frceapi_seen+=" it has not begun"
+    elif [ -z "$latest" ]; then
+        frceapi_seen+=" it has not ended"
+    else
+        frceapi_seen+=" it was ended by a signal from outside"
+    fi
+    return 2
+} 2>/dev/null
+
+# A dependency is a hint, which the cluster may have ignored: what counts is what the upstream jobs have recorded. A new
+# name can be invisible here for as long as NFS keeps the attributes of a directory.
+frceapi_await_upstream() {
+    local upstream open late waited=0
+    trap 'frceapi_leave 143 signal' TERM INT HUP
+    while :; do
+        open=() late=
+        for upstream in "${frceapi_upstream[@]}"; do
+            frceapi_look_upstream "$upstream"
+            case $? in
+            1) frceapi_leave 76 upstream "$frceapi_seen; the job command is not run" ;;
+            2) open+=("$upstream") late=${late:-$frceapi_seen} ;;
+            esac
+        done
+        frceapi_upstream=("${open[@]}")
+        [ "${#open[@]}" -gt 0 ] || break
+        [ "$waited" -lt "$frceapi_upstream_seconds" ] ||
+            frceapi_leave 76 upstream "$late (waited $waited s for it); the job command is not run"
+        # Bash runs a trap at once while it waits for a child, but not before one in the foreground has ended.
+        sleep "$frceapi_watch_seconds" &
+        wait "$!"
+        waited=$((waited + frceapi_watch_seconds))
+        ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before its command began"
+    done
+    trap - TERM INT HUP
+}
 
 frceapi_restore_environment() {
     local frceapi_entry frceapi_name frceapi_value
@@ -148,11 +221,8 @@ frceapi_payload() {
 frceapi_make_tmpdir() {
     frceapi_tmpdir=
     [ -n "$frceapi_scratch" ] || return 0
-    frceapi_tmpdir=$(mktemp -d -- "$frceapi_scratch/frceapi-$frceapi_id-XXXXXX") || {
-        frceapi_say "cannot make a TMPDIR in $frceapi_scratch on $(uname -n); see --frceapi-scratch"
-        frceapi_record_end 73 own
-        exit 73
-    }
+    frceapi_tmpdir=$(mktemp -d -- "$frceapi_scratch/frceapi-$frceapi_id-XXXXXX") ||
+        frceapi_leave 73 own "cannot make a TMPDIR in $frceapi_scratch on $(uname -n); see --frceapi-scratch"
     trap 'rm -rf -- "$frceapi_tmpdir"' EXIT
 }
 
@@ -217,11 +287,8 @@ frceapi_main() {
     frceapi_open_log
     frceapi_repeat_own_end
     frceapi_record_start
-    if frceapi_cancel_ordered; then
-        frceapi_say "this job was cancelled before it started"
-        frceapi_record_end 143 cancelled
-        exit 143
-    fi
+    ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before it started"
+    [ "${#frceapi_upstream[@]}" = 0 ] || frceapi_await_upstream
     frceapi_make_tmpdir
     frceapi_run
 }

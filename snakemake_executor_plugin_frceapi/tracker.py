@@ -25,6 +25,8 @@ class Cause(Enum):
     """By a signal from outside: a time limit, a requeue, `scancel`."""
     CANCELLED = "cancelled"
     """By an order of ours."""
+    UPSTREAM = "upstream"
+    """It was not begun, because an upstream job has not succeeded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,7 @@ class _EndKind(Enum):
     BAD = "own exit, not 0"
     SIGNAL = "by a signal from outside"
     CANCELLED = "by an order of ours"
+    UPSTREAM = "not begun because of an upstream job"
     NONE = "none"
 
 
@@ -188,6 +191,7 @@ class _Rule(Enum):
     FAIL_OWN = "failed with its exit code"
     FAIL_STATE = "failed in the listed state"
     FAIL_CANCELLED = "failed: cancelled by this run"
+    FAIL_UPSTREAM = "failed: not begun because of an upstream job"
     STAY = "active"
     AWAIT_MARKER = "active until an end had time to appear"
     AWAIT_REQUEUE = "active for the requeue grace"
@@ -229,6 +233,13 @@ _TABLE = {
     (_EndKind.SIGNAL, _Listed.MAY_RETURN): _Rule.AWAIT_RETURN,
     (_EndKind.SIGNAL, _Listed.ABSENT): _Rule.AWAIT_RETURN,
     (_EndKind.SIGNAL, _Listed.NEVER): _Rule.STAY,
+    (_EndKind.UPSTREAM, _Listed.LIVE): _Rule.STAY,
+    (_EndKind.UPSTREAM, _Listed.REQUEUED): _Rule.STAY,
+    (_EndKind.UPSTREAM, _Listed.COMPLETED): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, _Listed.FINAL): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, _Listed.MAY_RETURN): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, _Listed.ABSENT): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, _Listed.NEVER): _Rule.FAIL_UPSTREAM,
     (_EndKind.NONE, _Listed.LIVE): _Rule.STAY,
     (_EndKind.NONE, _Listed.REQUEUED): _Rule.AWAIT_REQUEUE,
     (_EndKind.NONE, _Listed.COMPLETED): _Rule.AWAIT_MARKER,
@@ -248,9 +259,7 @@ def judge(history: History, now: float, time_limit_seconds: float | None, graces
         time_limit_seconds: the time limit that was asked for, None where none was.
         graces: how long to wait before something missing means something.
     """
-    end = _end_kind(history.end)
-    rule = _SAME_FOR_ALL.get(end) or _TABLE[end, _listed(history)]
-    match rule:
+    match rule := _rule(history):
         case _Rule.SUCCEED:
             return SUCCEEDED
         case _Rule.STAY:
@@ -259,6 +268,8 @@ def judge(history: History, now: float, time_limit_seconds: float | None, graces
             return _failed("the job command failed")
         case _Rule.FAIL_CANCELLED:
             return _failed("it was cancelled by this run")
+        case _Rule.FAIL_UPSTREAM:
+            return _failed("an upstream job has not succeeded, so the job command was not begun")
         case _Rule.FAIL_STATE:
             return _failed("it was ended by a signal from outside")
         case _:
@@ -267,8 +278,18 @@ def judge(history: History, now: float, time_limit_seconds: float | None, graces
 
 def may_change_by_itself(history: History) -> bool:
     """Return whether time alone, without another listing, can change the verdict on a job that is active now."""
-    end = _end_kind(history.end)
-    return end in _SAME_FOR_ALL or _TABLE[end, _listed(history)] is _Rule.AWAIT_MARKER
+    return _end_kind(history.end) in _SAME_FOR_ALL or _rule(history) is _Rule.AWAIT_MARKER
+
+
+def _rule(history: History) -> _Rule:
+    """Look into the table.
+
+    After an end for want of an upstream job only a listing that came later shows that Slurm has started the job again.
+    """
+    end, listed = _end_kind(history.end), _listed(history)
+    if end is _EndKind.UPSTREAM and _listed_at(history) <= history.end_seen:
+        listed = _Listed.NEVER
+    return _SAME_FOR_ALL.get(end) or _TABLE[end, listed]
 
 
 def _wait(rule: _Rule, history: History, now: float, time_limit_seconds: float | None, graces: Graces) -> Verdict:
@@ -314,7 +335,7 @@ def _end_kind(end: End | None) -> _EndKind:
         return _EndKind.NONE
     if end.cause is Cause.OWN:
         return _EndKind.GOOD if end.exit_code == 0 else _EndKind.BAD
-    return _EndKind.SIGNAL if end.cause is Cause.SIGNAL else _EndKind.CANCELLED
+    return _EndKind[end.cause.name]
 
 
 def _listed(history: History) -> _Listed:

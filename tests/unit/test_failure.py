@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def failed(
         token="t",
         job_info=None,
         rule="map",
+        attempt=1,
+        works=(),
         request=request,
         body=b"",
         log_directory=Path("/logs/rule_map"),
@@ -71,6 +74,7 @@ def test_says_that_there_is_no_log() -> None:
         (JobState.PENDING, None, "(state PENDING when last listed)"),
         (None, None, "(state not listed)"),
         (None, (143, Cause.CANCELLED), "(state not listed)"),
+        (JobState.RUNNING, (76, Cause.UPSTREAM), "(state FAILED, exit code 76)"),
     ],
 )
 def test_names_the_state_that_is_known(state: JobState | None, end: tuple[int, Cause] | None, words: str) -> None:
@@ -119,3 +123,17 @@ def test_asks_about_the_file_system_of_a_job_without_a_trace(
     advice = "ends a job with exit code 66: is the working directory on a file system that the nodes share?"
 
     assert (advice in failed(state, started=started)) == shown
+
+
+@pytest.mark.parametrize("state", [None, JobState.FAILED, JobState.TIMEOUT])
+def test_tells_what_to_do_about_an_upstream_job(state: JobState | None) -> None:
+    """Either that job failed, or the dependency was ignored; the message shows it and has a remedy for both."""
+    request = replace(PER_NODE, dependency="afterok:4")
+    message = failed(state, end=(76, Cause.UPSTREAM), request=request, lines=("frceapi: upstream job 4 ...",))
+
+    advice = message.splitlines()[1]
+    assert "dependency=afterok:4" in advice
+    assert "If that job failed or was cancelled, mend it and start Snakemake again" in advice
+    assert "began this job too early, as if it had no dependency: " in advice
+    assert "--retries 1" in advice
+    assert "its last lines:\n            frceapi: upstream job 4 ..." in message

@@ -117,21 +117,26 @@ def test_quotes_every_value_of_a_run_script(tmp_path: Path) -> None:
         scratch=nasty[6],
         umask=0o27,
         watch_seconds=3,
+        upstream=nasty,
+        upstream_seconds=4,
     )
     head, body = script.render().split("# The run script of one job", 1)
     names = ("directory", "done", "log_directory", "workdir", "environment", "path_first", "setup", "scratch")
-    shown = [f"${{frceapi_{name}}}" for name in (*names, "umask", "watch_seconds", "command[@]")]
+    shown = [
+        f"${{frceapi_{name}}}"
+        for name in (*names, "umask", "watch_seconds", "upstream_seconds", "command[@]", "upstream[@]")
+    ]
     printing = head + "printf '%s\\0' " + " ".join(f'"{name}"' for name in shown)
     done = subprocess.run(["bash", "-c", printing], cwd=tmp_path, capture_output=True, check=True)
 
-    expected = [*nasty[:6], "\n".join(NAMES), nasty[6], "0027", "3", *nasty]
+    expected = [*nasty[:6], "\n".join(NAMES), nasty[6], "0027", "3", "4", *nasty, *nasty]
     assert done.stdout.decode().split("\0")[:-1] == list(map(str, expected))
     assert list(tmp_path.iterdir()) == []
     assert body.endswith("frceapi_main; exit\n")
 
 
 def test_leaves_empty_what_is_not_set() -> None:
-    """A run script without environment, search path, scratch and set-up has empty variables for them."""
+    """A run script without environment, search path, scratch, set-up and upstream jobs has empty variables for them."""
     path = Path("/x")
     text = RunScript(directory=path, done=path, log_directory=path, workdir=path, command=["true"]).render()
     lines = text.splitlines()
@@ -140,6 +145,7 @@ def test_leaves_empty_what_is_not_set() -> None:
     assert {f"frceapi_{name}=''" for name in ("environment", "path_first", "setup", "scratch")} <= set(lines)
     assert "frceapi_umask=0022" in lines
     assert f"frceapi_command=({shlex.quote('true')})" in lines
+    assert "frceapi_upstream=()" in lines
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from snakemake_executor_plugin_frceapi.tracker import (
     History,
     Outcome,
     Verdict,
+    is_over,
     judge,
     may_change_by_itself,
 )
@@ -53,6 +54,7 @@ ENDS = {
     "own 1": an_end(Cause.OWN, 1),
     "signal": an_end(Cause.SIGNAL),
     "cancelled": an_end(Cause.CANCELLED),
+    "upstream": an_end(Cause.UPSTREAM, 76),
     "none": None,
 }
 
@@ -70,6 +72,7 @@ WORDS = [word for words in READ_AS.values() for word in words]
 
 OWN_FAILURE, CANCELLED = "the job command failed", "it was cancelled by this run"
 SIGNALLED = "it was ended by a signal from outside"
+UPSTREAM = "an upstream job has not succeeded, so the job command was not begun"
 NO_STATUS, ENDED = "it ended without an exit status", "Slurm ended it"
 NOT_AGAIN = "Slurm has not started it again"
 NOT_BACK = "it was ended by a signal from outside and has not come back"
@@ -93,7 +96,7 @@ TABLE: dict[tuple[str, str], tuple[float | None, str]] = {
     ("none", "never"): (None, ""),
 } | {
     (end, read): (0.0, reason)
-    for end, reason in (("own 1", OWN_FAILURE), ("cancelled", CANCELLED))
+    for end, reason in (("own 1", OWN_FAILURE), ("cancelled", CANCELLED), ("upstream", UPSTREAM))
     for read in READ_AS
 }  # fmt: skip
 
@@ -177,6 +180,18 @@ def test_waits_a_day_of_listings_for_a_job_without_a_trace(started: bool, limit:
     assert judge(replace(history, unlisted_seconds=86_490.0), SEEN, limit, GRACES) == Verdict(Outcome.FAILED, NO_TRACE)
 
 
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "never"])
+def test_awaits_a_job_that_is_listed_again_after_it_missed_an_upstream_job(word: str) -> None:
+    """A listing that came after the end can show that the job waits or runs again; only such a job is active."""
+    history = listed_again(a_history("upstream", word), word, 0.001)
+    verdict = judge(history, SEEN + LONG, LIMIT, GRACES)
+
+    again = word in READ_AS["live"] or word in READ_AS["requeued"]
+    assert verdict == (ACTIVE if again else Verdict(Outcome.FAILED, UPSTREAM))
+    own = replace(history, end=an_end(Cause.OWN, 0, restart=1))
+    assert judge(own, SEEN + LONG, LIMIT, GRACES) == SUCCEEDED
+
+
 def test_counts_the_grace_from_the_later_of_end_and_listing() -> None:
     """A job ended by a signal is given the whole requeue grace after the last news of it."""
     end_first = History().with_end(ENDS["signal"], SEEN).with_listing(None, SEEN + 50)  # type: ignore[arg-type]
@@ -258,9 +273,19 @@ def test_names_all_verdicts_that_time_can_change(
 def test_tells_which_combinations_time_changes(end: str, word: str) -> None:
     """Only a job that waits for news alone is left out of the looks between listings."""
     read = next(read for read, words in READ_AS.items() if word in words)
-    stays = end in ("signal", "none") and (read not in BY_THE_CLOCK or (end, read) == ("signal", "ended"))
+    stays = end == "upstream" or (
+        end in ("signal", "none") and (read not in BY_THE_CLOCK or (end, read) == ("signal", "ended"))
+    )
 
     assert may_change_by_itself(a_history(end, word)) is not stays
+
+
+@pytest.mark.parametrize(("end", "word"), list(itertools.product(ENDS, WORDS)))
+def test_is_over_after_an_own_end_or_a_final_state(end: str, word: str) -> None:
+    """Whatever else a job recorded, Slurm may start it again until a listing says that it has ended for good."""
+    final = word in (*READ_AS["completed"], *READ_AS["ended"])
+
+    assert is_over(a_history(end, word)) == (end in ("own 0", "own 1") or final)
 
 
 @given(st.lists(st.tuples(gaps, listings), max_size=20))

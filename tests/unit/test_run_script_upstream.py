@@ -1,0 +1,345 @@
+"""The look of the run script at its upstream jobs: by bash, over the run directories that such jobs leave."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from snakemake_executor_plugin_frceapi.jobscript import UPSTREAM_EXIT_CODE, RunScript
+from snakemake_executor_plugin_frceapi.spool import parse_end
+from snakemake_executor_plugin_frceapi.tracker import Cause
+
+PATIENCE_SECONDS = 60.0
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Wait until something is true; a machine that is busy may take long."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def an_end(code: int = 0, cause: str = "own") -> str:
+    """The record of an end."""
+    return f"id=4 restart=0 exit={code} cause={cause} start=1 end=2 cpu_ticks=3\n"
+
+
+SIGNAL = an_end(143, "signal")
+
+
+def leave(directory: Path, **files: str) -> Path:
+    """Let an upstream job leave files in its run directory, each at once with its content; ``end_4_0`` is an end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        part = directory / ".part"
+        part.write_text(content)
+        part.rename(directory / name.replace("_", "."))
+    return directory
+
+
+@dataclass
+class Node:
+    """A node that runs the job 7, which waits for upstream jobs.
+
+    Attributes:
+        top: everything lies below it.
+        script: the run script's settings.
+        started: what was started, to be ended with the test.
+    """
+
+    top: Path
+    script: RunScript
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def after(self, *upstream: Path, seconds: int = 0, command: str = "touch ran; exit 5") -> None:
+        """Write the run directory of a job that waits for others."""
+        self.script = replace(
+            self.script, upstream=upstream, upstream_seconds=seconds, command=["/bin/sh", "-c", command]
+        )
+        self.script.directory.mkdir(exist_ok=True)
+        (self.script.directory / "run.sh").write_text(self.script.render())
+        (self.script.directory / "control").write_text("run\n")
+
+    def start(self, restart: int = 0) -> subprocess.Popen[bytes]:
+        """Start the job."""
+        path = f"{self.top / 'bin'}:{os.environ['PATH']}"
+        process = subprocess.Popen(
+            ["/bin/bash", str(self.script.directory / "run.sh")],
+            restore_signals=False,
+            env={"PATH": path, "SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": str(restart)},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, restart: int = 0) -> int:
+        """Run the job to its end and return its exit code."""
+        return self.start(restart).wait(PATIENCE_SECONDS)
+
+    def end(self, restart: int = 0) -> tuple[int, Cause]:
+        """Exit code and cause of the end that the job recorded; the listing of ends shows the same."""
+        text = (self.script.directory / f"end.7.{restart}").read_text()
+        end = parse_end(text)
+        assert end is not None
+        assert self.script.done.read_text() == text
+        return end.exit_code, end.cause
+
+    def log(self) -> str:
+        """The log of the job."""
+        return (self.script.log_directory / "7.log").read_text()
+
+    @property
+    def ran(self) -> bool:
+        """Whether the job command was begun."""
+        return (self.top / "ran").exists()
+
+    def pause(self, seconds: str) -> None:
+        """Set how long a pause between two looks really is."""
+        sleep = self.top / "bin" / "sleep"
+        sleep.write_text(f"#!/bin/sh\n: >'{self.top}/slept'\nexec /bin/sleep {seconds}\n")
+        sleep.chmod(0o755)
+
+    def wait_for_a_look(self) -> None:
+        """Wait until the job has looked once more at its upstream jobs."""
+        (self.top / "slept").unlink(missing_ok=True)
+        wait_until((self.top / "slept").exists)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node, whose jobs are ended with the test."""
+    (tmp_path / "bin").mkdir()
+    script = RunScript(
+        directory=tmp_path / "token",
+        done=tmp_path / "done",
+        log_directory=tmp_path / "logs",
+        workdir=tmp_path,
+        command=[],
+        watch_seconds=1,
+    )
+    node = Node(tmp_path, script)
+    node.pause("0.05")
+    yield node
+    for process in node.started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Path:
+    """A run directory that is not there yet."""
+    return tmp_path / "upstream" / "it's $(touch ran) *"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"end_4_0": an_end()},
+        {"end_4_9": SIGNAL, "end_4_10": an_end()},
+        {"end_4_0": SIGNAL, "end_4_1": an_end(), "end_40_7": an_end(1)},
+        {"end_4_0": an_end(76, "upstream"), "end_4_1": an_end()},
+        {"end_4_0": an_end(), "control": "cancel\n"},
+    ],
+    ids=["one end", "requeued ten times", "ends of a twin", "begun at last", "cancelled afterwards"],
+)
+def test_begins_when_the_owner_of_the_claim_has_ended_well(files: dict[str, str], node: Node, upstream: Path) -> None:
+    """The end with the highest restart counts, by number; ends of other jobs and an order that came later do not."""
+    node.after(leave(upstream, **{"claim": "4\n", "control": "run\n", **files}))
+
+    assert node.run() == 5
+    assert node.end() == (5, Cause.OWN)
+    assert node.ran
+    assert node.log() == ""
+
+
+def not_begun(node: Node, words: str) -> bool:
+    """Whether the job has ended without its command, with one line that tells why."""
+    assert node.end() == (UPSTREAM_EXIT_CODE, Cause.UPSTREAM)
+    assert node.log() == f"frceapi: upstream job {words}; the job command is not run\n"
+    return not node.ran
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"claim": "4\n", "end_4_0": an_end(3)}, "4 ({}) did not succeed: it ended with exit code 3"),
+        ({"claim": "4\n", "end_4_0": an_end(143)}, "4 ({}) did not succeed: it ended with exit code 143"),
+        (
+            {"claim": "4\n", "end_4_0": SIGNAL, "end_4_1": an_end(1)},
+            "4 ({}) did not succeed: it ended with exit code 1",
+        ),
+        ({"claim": "4\n", "end_4_0": an_end(76, "upstream")}, "4 ({}) did not succeed: its own upstream job did not"),
+        ({"control": "cancel\n"}, "unknown ({}) did not succeed: it was cancelled"),
+        ({"claim": "4\n", "control": "cancel\n"}, "4 ({}) did not succeed: it was cancelled"),
+        ({"claim": "4\n", "control": "cancel\n", "end_4_0": SIGNAL}, "4 ({}) did not succeed: it was cancelled"),
+        (
+            {"claim": "4\n", "control": "cancel\n", "end_4_0": an_end(143, "cancelled")},
+            "4 ({}) did not succeed: it was cancelled",
+        ),
+    ],
+)
+def test_ends_at_once_when_an_upstream_job_has_not_succeeded(
+    files: dict[str, str], words: str, node: Node, upstream: Path
+) -> None:
+    """What is known is not waited for: the command is not begun, and the log says what was seen of which job."""
+    node.after(leave(upstream, **{"control": "run\n", **files}), seconds=3600)
+
+    assert node.run() == UPSTREAM_EXIT_CODE
+    assert not_begun(node, words.format(upstream))
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "unknown ({}) did not succeed: it has not begun"),
+        ({"claim": "4", "end_4_0": an_end()}, "unknown ({}) did not succeed: it has not begun"),
+        ({"claim": "\n", "end._0": an_end()}, "unknown ({}) did not succeed: it has not begun"),
+        ({"claim": "4\n"}, "4 ({}) did not succeed: it has not ended"),
+        ({"claim": "4\n", "end_5_0": an_end()}, "4 ({}) did not succeed: it has not ended"),
+        ({"claim": "4\n", "end_4_0": an_end().strip()}, "4 ({}) did not succeed: it has not ended"),
+        ({"claim": "4\n", "end_4_0_old": an_end()}, "4 ({}) did not succeed: it has not ended"),
+        ({"claim": "4\n", "end_4_0": SIGNAL}, "4 ({}) did not succeed: it was ended by a signal from outside"),
+    ],
+    ids=["nothing", "torn claim", "empty claim", "no end", "end of a twin", "torn end", "another name", "signal"],
+)
+@pytest.mark.parametrize("control", [{}, {"control": "run\n"}], ids=["control is not seen", "control"])
+def test_ends_when_no_own_end_of_an_upstream_job_appears(
+    files: dict[str, str], words: str, control: dict[str, str], node: Node, upstream: Path
+) -> None:
+    """What is not known is looked for until the time is over; then the command is not begun either."""
+    node.after(leave(upstream, **files, **control), seconds=2)
+
+    assert node.run() == UPSTREAM_EXIT_CODE
+    assert not_begun(node, f"{words.format(upstream)} (waited 2 s for it)")
+
+
+def test_begins_when_what_was_hidden_appears(node: Node, upstream: Path) -> None:
+    """Directory, claim, an end by a signal and an own end may each come late."""
+    node.after(upstream, seconds=3600)
+    process = node.start()
+    for files in ({"control": "run\n"}, {"claim": "4\n"}, {"end_4_0": SIGNAL}, {"end_4_1": an_end()}):
+        node.wait_for_a_look()
+        assert not node.ran
+        leave(upstream, **files)
+
+    assert process.wait(PATIENCE_SECONDS) == 5
+    assert node.ran
+
+
+def test_waits_for_each_of_several(node: Node, tmp_path: Path) -> None:
+    """The last one to end lets the command begin; none is looked at again that has succeeded."""
+    several = [leave(tmp_path / str(number), claim="4\n") for number in range(3)]
+    leave(several[1], end_4_0=an_end())
+    node.after(*several, seconds=3600)
+    process = node.start()
+    node.wait_for_a_look()
+    leave(several[1], end_4_1=an_end(9))
+    leave(several[0], end_4_0=an_end())
+    node.wait_for_a_look()
+
+    assert not node.ran
+    leave(several[2], end_4_0=an_end())
+    assert process.wait(PATIENCE_SECONDS) == 5
+
+
+def test_ends_at_once_when_one_of_several_has_failed(node: Node, tmp_path: Path) -> None:
+    """A failure is not hidden behind another upstream job that has not ended."""
+    late, failed = (leave(tmp_path / name, claim="4\n") for name in ("late", "failed"))
+    node.after(late, leave(failed, end_4_0=an_end(1)), seconds=3600)
+
+    assert node.run() == UPSTREAM_EXIT_CODE
+    assert not_begun(node, f"4 ({failed}) did not succeed: it ended with exit code 1")
+
+
+def test_names_the_first_of_several_that_do_not_end(node: Node, tmp_path: Path) -> None:
+    """One line names one job, and it is one that is waited for."""
+    several = [leave(tmp_path / f"up-{number}", claim="4\n") for number in range(3)]
+    leave(several[0], end_4_0=an_end())
+    node.after(*several)
+
+    assert node.run() == UPSTREAM_EXIT_CODE
+    assert not_begun(node, f"4 ({several[1]}) did not succeed: it has not ended (waited 0 s for it)")
+
+
+def test_obeys_an_order_to_cancel_while_it_waits(node: Node, upstream: Path) -> None:
+    """A job that is cancelled in its wait ends as one that was cancelled before it started."""
+    node.after(upstream, seconds=3600)
+    process = node.start()
+    node.wait_for_a_look()
+    (node.script.directory / "control").write_text("cancel\n")
+
+    assert process.wait(PATIENCE_SECONDS) == 143
+    assert node.end() == (143, Cause.CANCELLED)
+    assert node.log() == "frceapi: this job was cancelled before its command began\n"
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
+def test_records_a_signal_that_comes_while_it_waits(name: str, node: Node, upstream: Path) -> None:
+    """The end by a signal from outside is recorded at once, however long the pause is, and the restart looks again."""
+    node.pause("600")
+    node.after(upstream, seconds=3600)
+    process = node.start()
+    node.wait_for_a_look()
+    process.send_signal(getattr(signal, f"SIG{name}"))
+
+    assert process.wait(PATIENCE_SECONDS) == 143
+    assert node.end() == (143, Cause.SIGNAL)
+    leave(upstream, claim="4\n", end_4_0=an_end())
+    assert node.run(restart=1) == 5
+    assert node.end(restart=1) == (5, Cause.OWN)
+
+
+def test_forwards_a_signal_after_it_has_waited(node: Node, upstream: Path) -> None:
+    """The wait leaves nothing behind that would keep a signal from the job command."""
+    command = "trap 'echo got TERM; exit' TERM; touch ran; for try in $(seq 1200); do /bin/sleep 0.05; done"
+    node.after(upstream, seconds=3600, command=command)
+    process = node.start()
+    node.wait_for_a_look()
+    leave(upstream, claim="4\n", end_4_0=an_end())
+    wait_until(lambda: node.ran)
+    process.terminate()
+
+    assert process.wait(PATIENCE_SECONDS) == 143
+    assert node.end() == (143, Cause.SIGNAL)
+    assert "got TERM\n" in node.log()
+
+
+@pytest.mark.parametrize("restart", [0, 1])
+def test_looks_again_after_a_requeue(restart: int, node: Node, upstream: Path) -> None:
+    """An end for want of an upstream job is not repeated: nothing was run, and by now the job may have succeeded."""
+    node.after(leave(upstream, claim="4\n"))
+    assert node.run() == UPSTREAM_EXIT_CODE
+    leave(upstream, end_4_0=an_end())
+
+    assert node.run(restart) == 5
+    assert node.end(restart) == (5, Cause.OWN)
+
+
+def test_repeats_an_own_end_without_a_look(node: Node, upstream: Path) -> None:
+    """A job that has ended by itself needs its upstream jobs no more, whose directories may be gone."""
+    node.after(leave(upstream, claim="4\n", end_4_0=an_end()))
+    assert node.run() == 5
+    shutil.rmtree(upstream)
+
+    assert node.run(restart=1) == 5
+
+
+def test_does_not_look_when_it_was_cancelled(node: Node, upstream: Path) -> None:
+    """An order that is there before the start is what counts, whatever the upstream job did."""
+    node.after(leave(upstream, control="cancel\n"))
+    (node.script.directory / "control").write_text("cancel\n")
+
+    assert node.run() == 143
+    assert node.end() == (143, Cause.CANCELLED)
