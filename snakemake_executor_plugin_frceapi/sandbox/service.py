@@ -159,6 +159,20 @@ class Sandbox:
             raise TimeoutError(f"job {job.job_id} is {job.state} ({job.pending_reason}) after {timeout} seconds")
         return job
 
+    def unplug(self) -> None:
+        """Close the port and all connections: whoever calls is refused until `plug_in`. The jobs go on."""
+        self._running_server.stop()
+
+    def plug_in(self) -> None:
+        """Serve again, on the same port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        former = self._running_server
+        self._server = LoopbackServer(self.config.host, former.port, former.app, self._record)
+        self._server.start()
+
     def hold(self) -> None:
         """Start no job until `release`: jobs stay PENDING."""
         self._cluster.hold()
@@ -193,11 +207,15 @@ class Sandbox:
             raise RuntimeError("the sandbox has not been started; call start() or use it in a with statement")
         return self._scheduler
 
-    def _url(self, secret: str) -> str:
+    @property
+    def _running_server(self) -> LoopbackServer:
         if self._server is None:
             raise RuntimeError("the sandbox does not run; call start() or use it in a with statement")
+        return self._server
+
+    def _url(self, secret: str) -> str:
         host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        return f"http://{host}:{self._server.port}/{secret}/hpcapi"
+        return f"http://{host}:{self._running_server.port}/{secret}/hpcapi"
 
     def _record(self, method: str, call: str, status_code: int) -> None:
         with self._lock:

@@ -38,6 +38,29 @@ def test_drop_closes_connection(
     assert client.send().code == 200
 
 
+def test_unplugged_sandbox_refuses_connections(client: Client) -> None:
+    """Whoever waits gets no answer, nobody can connect, jobs go on, and the same URL works again afterwards."""
+    job = client.submit("sleep 0.2")
+    client.sandbox.faults.add(Fault(before=client.sandbox.unplug), count=1)
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        client.status()
+    with pytest.raises(ConnectionRefusedError):
+        client.status()
+    assert client.end(job) == "COMPLETED"
+    client.sandbox.plug_in()
+    assert client.rows()[str(job.job_id)]["state"] == "COMPLETED"
+
+
+def test_unplugged_sandbox_can_be_stopped(client: Client) -> None:
+    """Who stops a sandbox need not know whether it is reachable."""
+    job = client.submit("sleep 60")
+    client.sandbox.unplug()
+    client.sandbox.stop()
+
+    assert job.state == "CANCELLED"
+
+
 @pytest.mark.parametrize(("after", "accepted"), [(False, 0), (True, 1)])
 def test_status_code_is_answered(client: Client, after: bool, accepted: int) -> None:  # noqa: FBT001 -- a row
     """An error page comes before or after the job is accepted."""

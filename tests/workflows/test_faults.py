@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply
 from snakemake_executor_plugin_frceapi.sandbox.faults import Faults, Rows
+from tests.ledger import assert_each_once
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow, Workflow
@@ -131,3 +133,39 @@ def test_ignored_keys_are_named_once_with_the_setting_to_change(workflow: MakeWo
     assert result.output.count("cpus-per-task=2 and got none; try --frceapi-number-format string") == 1
     assert result.output.count("asked for mem-per-node=600") == 1
     assert "asked for ntasks" not in result.output
+
+
+_OUTLIVING = """
+    rule all:
+        input: "total"
+    rule total:
+        input: expand("early/{number}", number=range(4)), expand("late/{number}", number=range(4))
+        output: "total"
+        localrule: True
+        shell: "cat ledger >{output}"
+    rule one:
+        output: "{when}/{number}"
+        shell: "exit 99"
+"""
+
+
+def test_run_ends_by_itself_while_the_service_is_away(workflow: MakeWorkflow) -> None:
+    """Once nothing is left to submit, jobs end and local rules run without the service; the user reads one line."""
+    flow = workflow(_OUTLIVING)
+    flow.use_quick_jobs("case $output in late*) while [ ! -e go ]; do sleep 0.1; done ;; esac")
+    running = flow.start("--jobs", "20")
+    flow.wait_for(lambda: running.text().count("Finished jobid") == 4, "the first half")
+    hangs = threading.Event()
+    flow.sandbox.faults.status_code(503, call="query_status", count=2)
+    flow.sandbox.faults.add(Fault(before=hangs.set), call="query_status")
+    flow.sandbox.faults.delay(1000, call="query_status")
+    flow.wait_for(hangs.is_set, "a request that hangs")
+    flow.sandbox.unplug()
+    flow.write("go", "")
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert_each_once(flow.lines("ledger"), [f"{when}/{number}" for when in ("early", "late") for number in range(4)])
+    assert len(flow.jobs) == 8
+    assert len([line for line in result.output.splitlines() if "query_status" in line]) == 1, result.output
+    assert "answers again" not in result.output
