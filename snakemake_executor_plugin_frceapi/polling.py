@@ -12,6 +12,9 @@ from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 
 CALL = "query_status"
 
+LONGEST_AGE_SECONDS = 120.0
+"""Twice what a request may take: an older listing was held up with the whole machine, and tells of another time."""
+
 
 class StatusPoller:
     """Asks for the listing while there are jobs to ask about, and keeps the newest valid one.
@@ -43,6 +46,7 @@ class StatusPoller:
         self._outages = outages
         self._notify = notify
         self._newest: Listing | None = None
+        self._asked = 0.0
         self._changed = threading.Condition()
         self._threads = threads
         self._started = False
@@ -59,10 +63,14 @@ class StatusPoller:
             self._changed.notify()
 
     def take(self) -> Listing | None:
-        """Return the newest valid listing that was not taken before, or None."""
+        """Return the newest valid listing that was not taken before, or None.
+
+        A machine that was suspended, or a process that was stopped, can hold one that was true hours ago: that is none.
+        """
         with self._changed:
             listing, self._newest = self._newest, None
-        return listing
+            is_old = self._threads.clock() - self._asked > LONGEST_AGE_SECONDS
+        return None if is_old else listing
 
     def stop(self) -> None:
         """Ask no more."""
@@ -89,6 +97,7 @@ class StatusPoller:
             self._due = self._threads.clock() + pause
 
     def _ask(self, wanted: Collection[str]) -> float:
+        asked = self._threads.clock()
         try:
             listing = self._query(wanted)
         except Exception as error:  # noqa: BLE001 - a thread that ended here would leave all jobs without a listing
@@ -97,7 +106,7 @@ class StatusPoller:
             return max(self._interval, self._outages.failed(CALL, fault))
         self._outages.succeeded(CALL)
         with self._changed:
-            self._newest = listing
+            self._newest, self._asked = listing, asked
         self._notify()
         return self._interval
 

@@ -12,7 +12,8 @@ import pytest
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
-from snakemake_executor_plugin_frceapi.polling import CALL, StatusPoller
+from snakemake_executor_plugin_frceapi.polling import CALL, LONGEST_AGE_SECONDS, StatusPoller
+from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 
 LISTING = Listing({})
 PATIENCE_SECONDS = 60.0
@@ -142,6 +143,30 @@ def test_hands_each_listing_over_once(worlds: Callable[..., World]) -> None:
 
     assert world.poller.take() is LISTING
     assert world.poller.take() is None
+
+
+@pytest.mark.parametrize(("seconds", "is_taken"), [(0.0, True), (LONGEST_AGE_SECONDS, True), (121.0, False)])
+@pytest.mark.parametrize("slept_in", ["request", "queue"])
+def test_takes_no_listing_that_was_held_up_with_the_machine(seconds: float, slept_in: str, *, is_taken: bool) -> None:
+    """A listing that was asked for before the machine slept is none, whether the sleep fell into the request or not."""
+    now = [1000.0]
+
+    def query(_: Collection[str]) -> Listing:
+        now[0] += seconds if slept_in == "request" else 0.0
+        return LISTING
+
+    loops: list[Loop] = []
+    threads = Threads(clock=lambda: now[0], start=lambda loop, _: loops.append(loop))
+    outages = OutageMonitor(lambda _: None, threads.clock)
+    poller = StatusPoller(query, lambda: {"1"}, 10.0, 0.0, outages, lambda: None, threads)
+    poller.wake()
+    loops[0].step()
+    now[0] += seconds if slept_in == "queue" else 0.0
+
+    assert (poller.take() is LISTING) is is_taken
+    now[0] += 10.0
+    loops[0].step()
+    assert slept_in == "request" or poller.take() is LISTING
 
 
 @pytest.mark.parametrize("fault", [TransientFault("no answer"), RecursionError("too deep")])
