@@ -50,7 +50,7 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
 
 
 def wait_seconds(fault: ServiceError, try_number: int, *, jitter: float) -> float:
-    """Return how long to wait before a call that failed is tried again.
+    """Return how long to wait before a call that failed is tried again: minutes at most, whatever the service says.
 
     Args:
         fault: why it failed.
@@ -60,4 +60,4 @@ def wait_seconds(fault: ServiceError, try_number: int, *, jitter: float) -> floa
     # Looking for a ticket asks nobody, and a user who has just typed kinit expects work to go on.
     cap = _TICKET_CAP_SECONDS if isinstance(fault, TicketFault) else _CAP_SECONDS
     asked = fault.retry_after_seconds if isinstance(fault, TransientFault) else None
-    return max(backoff_seconds(try_number, cap=cap, jitter=jitter), asked or 0.0)
+    return max(backoff_seconds(try_number, cap=cap, jitter=jitter), min(asked or 0.0, MAX_RETRY_AFTER_SECONDS))

@@ -73,9 +73,18 @@ def test_reads_retry_after(value: str, seconds: float | None) -> None:
     assert parse_retry_after(value, NOW) == seconds
 
 
-@given(st.text())
+_DAYS = st.sampled_from(["", "Mon, ", "Monday, ", "Xyz, "])
+_NUMBERS = st.integers(-1, 10**6).map(str) | st.sampled_from(["", "x", "9" * 400])
+_MONTHS = st.sampled_from(["Jan", "January", "Feb", "13", ""])
+_ZONES = st.sampled_from(["GMT", "-0000", "+2359", "-9999", "+999999999", "EST", ""])
+_NEARLY_DATES = st.builds(
+    "{}{} {} {} {}:{}:{} {}".format, _DAYS, _NUMBERS, _MONTHS, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, _ZONES
+)
+
+
+@given(st.text() | _NEARLY_DATES)
 def test_survives_any_retry_after(value: str) -> None:
-    """No header of a service raises."""
+    """No header of a service raises, and none lets anybody wait for more than minutes."""
     seconds = parse_retry_after(value, NOW)
 
     assert seconds is None or 0.0 <= seconds <= MAX_RETRY_AFTER_SECONDS
@@ -93,6 +102,8 @@ def test_reads_its_own_dates(seconds: int) -> None:
         (TransientFault("full"), 60.0),
         (TransientFault("full", retry_after_seconds=7.0), 60.0),
         (TransientFault("full", retry_after_seconds=300.0), 300.0),
+        (TransientFault("full", retry_after_seconds=1e9), 300.0),
+        (TransientFault("full", retry_after_seconds=-1e9), 60.0),
         (ConfigurationFault("certificate"), 60.0),
         (TicketFault("no ticket"), 15.0),
     ],
