@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from snakemake_executor_plugin_frceapi.dependency import check_expression
+from snakemake_executor_plugin_frceapi.dependency import parse
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
 
@@ -262,7 +262,7 @@ def _dependency(asked: _Asked) -> str | None:
     if not _asks_for_something(value):
         return None
     try:
-        return check_expression(str(value))
+        return str(parse(str(value)))
     except JobError as error:
         raise JobError(f"rule {asked.rule}: {error}") from None
 
