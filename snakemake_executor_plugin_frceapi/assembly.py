@@ -6,21 +6,27 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with
 from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
+from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
+from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.ports import Reporter
 from snakemake_executor_plugin_frceapi.preparation import Preparation
+from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
-from snakemake_executor_plugin_frceapi.run import Policy, Run
+from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
@@ -63,6 +69,8 @@ class Assembly:
     Attributes:
         spool: the run directory.
         preparation: makes submissions of ready jobs.
+        legacy: what earlier runs have left.
+        admission: lets jobs into the run.
         run: the jobs.
         departure: ends the run.
         refresh: makes sure that the environment file is there before jobs are submitted.
@@ -71,6 +79,8 @@ class Assembly:
 
     spool: Spool
     preparation: Preparation
+    legacy: Legacy
+    admission: Admission
     run: Run
     departure: Departure
     refresh: Callable[[], object]
@@ -87,11 +97,13 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     variables = _variables(around)
     config = _client_config(settings)
     client = Client(config)
-    _try(client)
+    listing = _try(client)
     keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
     if keeper:
         keeper.start()
     spool = Spool(around.persistence.absolute() / "frceapi")
+    journal, legacy = take_over(spool)
+    legacy.note_listing(listing)
     if not spool.has_jobs():
         spool.remove_shared()
     remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
@@ -99,23 +111,32 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     script = _script(around, variables, spool.write_shared("env", content) if variables else None)
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
-    run = Run(client, spool, _policy(around), reporter, time.monotonic)
+    preparation = Preparation(spool, defaults, encoding, around.log_root, script)
+    run = Run(client, spool, journal, _policy(around), reporter)
     canceller = Canceller(
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
     return Assembly(
         spool,
-        Preparation(spool, defaults, encoding, around.log_root, script),
+        preparation,
+        legacy,
+        Admission(legacy, preparation, run, canceller, reporter.say),
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
         (lambda: spool.write_shared("env", content)) if variables else (lambda: None),
-        keeper.stop if keeper else (lambda: None),
+        partial(_close, keeper, journal),
     )
 
 
-def _try(client: Client) -> None:
+def _close(keeper: TicketKeeper | None, journal: Journal) -> None:
+    if keeper:
+        keeper.stop()
+    journal.close()
+
+
+def _try(client: Client) -> Listing:
     try:
-        client.query_status(())
+        return client.query_status()
     except TicketFault:
         raise
     except TransientFault as fault:

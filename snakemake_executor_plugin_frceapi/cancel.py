@@ -53,9 +53,16 @@ class Canceller:
         self._encode = encode
         self._timeout = timeout_seconds
 
-    def cancel(self, submissions: Sequence[Submission]) -> list[str]:
-        """Cancel jobs and return the external jobids of those that may still be alive at the end."""
+    def cancel(self, submissions: Sequence[Submission]) -> list[Submission]:
+        """Cancel jobs and return those that may still be alive at the end."""
         until = time.monotonic() + self._timeout
+        helpers = self.order(submissions)
+        alive = self._wait(submissions, until)
+        helpers.join(_COMMAND_SECONDS)
+        return alive
+
+    def order(self, submissions: Sequence[Submission]) -> threading.Thread:
+        """Begin to cancel jobs; return the thread that submits the jobs that help, where they are needed."""
         clusters = {start.cluster for item in submissions if (start := self._spool.start(item.token))}
         for item in submissions:
             item.external_jobid = self._spool.claimed_by(item.token) or item.external_jobid
@@ -67,9 +74,7 @@ class Canceller:
         # A service that hangs keeps threads of their own waiting, not the user.
         helpers = threading.Thread(target=self._submit_helpers, args=(rest,), daemon=True)
         helpers.start()
-        alive = self._wait(submissions, until)
-        helpers.join(_COMMAND_SECONDS)
-        return alive
+        return helpers
 
     def _submit_helpers(self, submissions: Sequence[Submission]) -> None:
         ids = [item.external_jobid for item in submissions if item.external_jobid]
@@ -83,7 +88,7 @@ class Canceller:
                 if isinstance(self._service.submit_job(self._encode(request, script)), Accepted):
                     break
 
-    def _wait(self, submissions: Sequence[Submission], until: float) -> list[str]:
+    def _wait(self, submissions: Sequence[Submission], until: float) -> list[Submission]:
         alive = {item.token: item for item in submissions}
         listings: deque[Listing] = deque(maxlen=1)
         over = threading.Event()
@@ -101,7 +106,7 @@ class Canceller:
                 time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))
         finally:
             over.set()
-        return sorted((item.external_jobid or f"unknown (token {item.token})" for item in alive.values()), key=_order)
+        return list(alive.values())
 
     def _ask(self, submissions: Sequence[Submission], listings: deque[Listing], over: threading.Event) -> None:
         wanted = {item.external_jobid for item in submissions if item.external_jobid}
@@ -177,7 +182,3 @@ def _chunks(jobids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _is_slurms(external_jobid: str | None) -> bool:
     return external_jobid is not None and int(external_jobid) <= LARGEST_SLURM_JOBID
-
-
-def _order(jobid: str) -> tuple[int, str]:
-    return len(jobid), jobid

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from snakemake_executor_plugin_frceapi.cancel import LARGEST_SLURM_JOBID, Canceller
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
 
 _STOP_SECONDS = 30.0
 _MOST_JOBIDS = 50
@@ -54,7 +55,7 @@ class Departure:
             elif self._run.live:
                 self._say_left("--frceapi-on-exit is 'leave'")
         except (KeyboardInterrupt, SystemExit):
-            self._say_alive([item.external_jobid or item.token for item in self._run.live])
+            self._say_alive(self._run.live)
 
     def give_up(self) -> None:
         """Stop because this run cannot go on; the jobs are left alone."""
@@ -78,18 +79,26 @@ class Departure:
         self._say(f"Cancelling {len(live)} job{'s' if len(live) > 1 else ''}; press Ctrl-C again to stop waiting.")
         begin = time.monotonic()
         alive = self._canceller.cancel(live)
+        left = {item.token for item in alive}
+        for item in live:
+            if item.token not in left:
+                self._run.note_cancelled(item.token)
         if alive:
             self._say_alive(alive)
         else:
             self._say(f"All of them have ended, after {time.monotonic() - begin:.0f} s.")
 
     def _say_left(self, why: str) -> None:
-        jobids = [item.external_jobid or item.token for item in self._run.live]
+        jobids = _jobids(self._run.live)
         if jobids:
             left = "1 job is" if len(jobids) == 1 else f"{len(jobids)} jobs are"
-            self._say(f"{left} left to run on, because {why}: {_shortened(jobids)}.")
+            self._say(
+                f"{left} left to run on, because {why}: {_shortened(jobids)}. To take them up, start Snakemake again "
+                "as before, with --rerun-incomplete."
+            )
 
-    def _say_alive(self, jobids: list[str]) -> None:
+    def _say_alive(self, items: Sequence[Submission]) -> None:
+        jobids = _jobids(items)
         if not jobids:
             return
         many = f"{len(jobids)} job{'s' if len(jobids) > 1 else ''}"
@@ -101,6 +110,12 @@ class Departure:
         if slurm:
             line += f" To end them at once, type on the cluster: scancel {' '.join(slurm)}"
         self._say(line)
+
+
+def _jobids(items: Sequence[Submission]) -> list[str]:
+    """The external jobids by number; a submission without one, which may not have arrived, by its token."""
+    known = sorted((item.external_jobid for item in items if item.external_jobid), key=int)
+    return known + [f"unknown (token {item.token})" for item in items if not item.external_jobid]
 
 
 def _shortened(jobids: list[str]) -> str:

@@ -56,9 +56,11 @@ class Executor(RemoteExecutor):
         """
         self._shown: set[str] = set()
         self._former_handlers: dict[int, Any] = {}
+        self._unsettled: dict[Any, str] = {}
         self._closed = False
         try:
             self._parts = self._assemble()
+            self._take_stock()
         except (FrceapiError, KeyboardInterrupt) as error:
             self.wait = False
             self.wait_thread.join()
@@ -86,7 +88,7 @@ class Executor(RemoteExecutor):
             kind = "" if isinstance(error, FrceapiError | WorkflowError) else f"{type(error).__name__}: "
             self.report_job_error(info, msg=f"The job was not submitted: {kind}{error}\n")
             return ()
-        self._run_parts.run.submit(submission)
+        self._run_parts.admission.admit(submission)
         return notices
 
     def _show(self, notices: Iterable[Notice]) -> None:
@@ -144,13 +146,24 @@ class Executor(RemoteExecutor):
         info = submission.job_info
         info.external_jobid = submission.external_jobid
         kind = "group job" if info.job.is_group() else "job"
-        self.say(f"Submitted {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
+        done = "Took up" if submission.inherited else "Submitted"
+        self.say(f"{done} {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
         # The base class's version adds the job to its list of active jobs as well.
         RealExecutor.report_job_submission(self, info)
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
+        self._unsettled[submission.job_info.job] = submission.token
         self.report_job_success(submission.job_info)
+
+    def handle_job_success(self, job: Any) -> None:
+        """Note that Snakemake has recorded a job, so that no later run asks what became of it."""
+        if token := self._unsettled.pop(job, None):
+            self._run_parts.run.note_settled(token)
+
+    def handle_job_error(self, job: Any) -> None:
+        """Note that Snakemake does not take the outputs of a job that ended well."""
+        self.handle_job_success(job)
 
     def failed(self, submission: Submission, message: str) -> None:
         """Report that a job has failed."""
@@ -240,7 +253,21 @@ class Executor(RemoteExecutor):
         )
         return assemble(around, self)
 
+    def _take_stock(self) -> None:
+        """Record what earlier runs' jobs have done meanwhile, and say how many of them are still to be taken up."""
+        from snakemake_executor_plugin_frceapi.bookkeeping import record_ended
+
+        parts = self._run_parts
+        for entry in record_ended(self.workflow, parts.legacy, parts.spool):
+            parts.legacy.remove(entry)
+            parts.run.note_settled(entry.token)
+            parts.spool.discard(entry.token)
+        if left := len(parts.legacy.entries):
+            jobs = "1 job" if left == 1 else f"{left} jobs"
+            self.say(f"An earlier run has left {jobs} behind; those that this run needs are taken up.")
+
     def _ready_job(self, job: Any) -> ReadyJob:
+        from snakemake_executor_plugin_frceapi.identity import works_of
         from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 
         group = job.is_group()
@@ -248,6 +275,7 @@ class Executor(RemoteExecutor):
         return ReadyJob(
             name=str(job.groupid) if group else job.name,
             is_group=group,
+            works=works_of(job),
             wildcards={str(name): str(value) for name, value in wildcards.items()},
             attempt=job.attempt,
             resources=dict(job.resources.items()),

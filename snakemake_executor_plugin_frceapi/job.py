@@ -40,6 +40,30 @@ class JobRequest:
     time_limit_minutes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one job of the workflow makes, and from what: how a later run knows it again.
+
+    Attributes:
+        rule: name of its rule.
+        products: its output files as Snakemake names them; of a job without any, one name made of its wildcards.
+        signature: hash of code, parameters, inputs and software, empty where it could not be told.
+    """
+
+    rule: str
+    products: tuple[str, ...]
+    signature: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its output files."""
+        return tuple(product for product in self.products if not product.startswith(NO_FILE))
+
+
+NO_FILE = "(no output) "
+"""Beginning of the name that stands for the output of a job without any."""
+
+
 @unique
 class JobState(Enum):
     """A job's state as Slurm spells it; sacct(1), "JOB STATE CODES"."""

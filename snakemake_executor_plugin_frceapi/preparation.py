@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
@@ -27,6 +28,7 @@ class ReadyJob:
     Attributes:
         name: name of its rule or group.
         is_group: whether it is a group job.
+        works: what it makes.
         wildcards: the wildcards of a single job.
         attempt: which attempt of the job this is, from 1.
         resources: its Snakemake resources by name.
@@ -37,6 +39,7 @@ class ReadyJob:
 
     name: str
     is_group: bool
+    works: tuple[Work, ...]
     wildcards: Mapping[str, str]
     attempt: int
     resources: Mapping[str, object]
@@ -89,23 +92,51 @@ class Preparation:
         record = {
             "rule": job.name,
             "wildcards": dict(job.wildcards),
+            "products": [product for work in job.works for product in work.products],
             "attempt": job.attempt,
             "jobname": job.jobname,
             "request": asdict(request),
             "log_directory": logs,
         }
         write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record)
-        body = encode_request(request, launcher(script.directory), self._encoding)
         submission = Submission(
             token=token,
             job_info=job_info,
             rule=job.name,
+            attempt=job.attempt,
+            works=job.works,
             request=request,
-            body=body,
+            body=self._body(request, token),
             log_directory=logs,
             prepare=write,
         )
         return submission, notices
+
+    def resume(self, entry: Entry, job_info: Any = None) -> Submission:
+        """Return the submission of an earlier run, as that run would go on with it.
+
+        Args:
+            entry: what the journal says of it.
+            job_info: Snakemake's own record of the job that it serves now, None if it serves none.
+        """
+        return Submission(
+            token=entry.token,
+            job_info=job_info,
+            rule=entry.rule,
+            attempt=entry.attempt,
+            works=entry.works,
+            request=entry.request,
+            body=self._body(entry.request, entry.token),
+            log_directory=entry.log_directory,
+            prepare=lambda: None,
+            prepared=True,
+            inherited=True,
+            posts=entry.posts,
+            external_jobid=entry.external_jobid,
+        )
+
+    def _body(self, request: JobRequest, token: str) -> bytes:
+        return encode_request(request, launcher(self._spool.job_directory(token)), self._encoding)
 
     def _is_first_with_limit(self, request: JobRequest) -> bool:
         """Whether a job should ask Slurm for its time limit; one of a run is enough, and each would be a burden."""

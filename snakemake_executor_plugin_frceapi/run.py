@@ -8,66 +8,33 @@ whose verdict may have changed. It is called by one thread only. Nothing here kn
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
-from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe
 from snakemake_executor_plugin_frceapi.granted import GrantCheck
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, Refused, SubmitOutcome, Unknown
-from snakemake_executor_plugin_frceapi.logs import last_lines
+from snakemake_executor_plugin_frceapi.journal import Event, Journal
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.policy import MOST_POSTS, Policy
 from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
+from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
-from snakemake_executor_plugin_frceapi.tracker import (
-    Cause,
-    Graces,
-    History,
-    Outcome,
-    Verdict,
-    is_over,
-    judge,
-    may_change_by_itself,
-)
+from snakemake_executor_plugin_frceapi.tracker import Outcome, Verdict, is_over, may_change_by_itself
+from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
+from snakemake_executor_plugin_frceapi.verdicts import Verdicts
 
 LOOK_SECONDS = 1.0
 """Time between two looks for ends."""
 
-MOST_POSTS = 3
-"""How often one submission is posted at most, when it gets no answer."""
-
 
 class GaveUp(FrceapiError):
     """The service has been out of reach for longer than the user wants to wait."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How a run behaves.
-
-    Attributes:
-        graces: how long to wait before something missing means something.
-        interval_seconds: time between two status requests.
-        first_delay_seconds: time before the first one.
-        connections: submissions at the same time.
-        unknown_seconds: time to look for a trace of a submission without an answer before it is sent again.
-        outage_seconds: time without an answer after which the run gives up.
-        keep_successful_logs: whether logs of jobs that ended well stay.
-    """
-
-    graces: Graces
-    interval_seconds: float
-    first_delay_seconds: float
-    connections: int
-    unknown_seconds: float
-    outage_seconds: float
-    keep_successful_logs: bool
 
 
 class Run:
@@ -76,36 +43,40 @@ class Run:
     Args:
         service: the API.
         spool: the run directory.
+        journal: what is written down of each submission.
         policy: how the run behaves.
-        reporter: who wants the news; called from the thread that calls `look`.
-        clock: returns seconds of a monotonic clock.
-        threads: what sends and asks.
+        reporter: who wants the news; called by `look` and `adopt`.
+        threads: what sends and asks, and the clock of the run.
     """
 
     def __init__(
         self,
         service: Service,
         spool: Spool,
+        journal: Journal,
         policy: Policy,
         reporter: Reporter,
-        clock: Callable[[], float],
         threads: Threads = REAL_THREADS,
     ) -> None:
         self._spool = spool
+        self._journal = journal
         self._policy = policy
         self._reporter = reporter
-        self._clock = clock
+        self._clock = clock = threads.clock
         self._round = threading.Lock()
         self._changed = threading.Event()
         self._closed = False
         self._live: dict[str, Submission] = {}
-        self._unknown: dict[str, Submission] = {}
+        self._unknown = UnknownSubmissions(spool, policy.unknown_seconds, clock)
         self._waiting: set[str] = set()
         self._odd_words: set[str] = set()
         self._listed = -inf
         self._grants = GrantCheck()
+        self._verdicts = Verdicts(spool, policy.graces, reporter.say, clock)
         self._outages = OutageMonitor(reporter.warn, clock)
-        self._submitter = Submitter(service.submit_job, policy.connections, self._outages, self.wake, threads)
+        self._submitter = Submitter(
+            Posting(service.submit_job, journal), policy.connections, self._outages, self.wake, threads
+        )
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -119,12 +90,40 @@ class Run:
     @property
     def live(self) -> list[Submission]:
         """The submissions that the API has taken or may have taken, and whose end is not known."""
-        return [*self._live.values(), *self._unknown.values()]
+        return [*self._live.values(), *self._unknown.items]
 
-    def submit(self, item: Submission) -> None:
-        """Hand over a job; its outcome is reported by a later `look`."""
-        self._submitter.put(item)
+    def submit(self, item: Submission, after: Sequence[Submission] = ()) -> None:
+        """Hand over a job; its outcome is reported by a later `look`.
+
+        Args:
+            item: its submission.
+            after: what earlier runs have submitted to make the same; it is cancelled, and over before the job is sent.
+        """
+        if after:
+            with self._round:
+                self._replace(item, after)
+        else:
+            self._submitter.put(item)
         self.wake()
+
+    def adopt(self, item: Submission, *, has_ended: bool) -> None:
+        """Take up what an earlier run has submitted, and report it.
+
+        Args:
+            item: its submission.
+            has_ended: whether its job is known to have ended well.
+        """
+        with self._round:
+            self._enter(item, has_ended=has_ended)
+        self.wake()
+
+    def note_settled(self, token: str) -> None:
+        """Note that Snakemake has recorded a job that ended well."""
+        self._journal.note(Event.SETTLED, token)
+
+    def note_cancelled(self, token: str) -> None:
+        """Note that a job was cancelled and is over."""
+        self._journal.note(Event.CANCELLED, token)
 
     def wake(self) -> None:
         """End the present `wait`."""
@@ -132,7 +131,7 @@ class Run:
 
     def wait(self) -> None:
         """Wait until there is a reason for a look: something happened, or a job may have ended."""
-        idle = not (self._live or self._unknown)
+        idle = not self.live
         if not self._closed:
             self._changed.wait(None if idle else LOOK_SECONDS)
             self._changed.clear()
@@ -168,12 +167,15 @@ class Run:
                     case Accepted(external_jobid):
                         item.external_jobid = external_jobid
                         self._live[item.token] = item
-                    case Unknown():
-                        self._unknown[item.token] = item
+                    case Refused() if item.posts == 1:
+                        self._journal.note(Event.REFUSED, item.token)
+                        self._spool.remove_job(item.token)
                     case _:
                         unsent.append(item)
             for item in unsent:
-                if item.posts == 0:
+                if item.posts:
+                    self._unknown.add(item)
+                else:
                     self._spool.remove_job(item.token)
 
     def close(self) -> None:
@@ -182,7 +184,7 @@ class Run:
         self.wake()
 
     def _wanted(self) -> Collection[str] | None:
-        if not (self._live or self._unknown):
+        if not self.live:
             return None
         return {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
 
@@ -191,16 +193,14 @@ class Run:
             case Accepted(external_jobid):
                 self._accept(item, external_jobid)
             case Unknown(message):
-                item.unknown_since = self._clock()
-                self._unknown[item.token] = item
+                self._unknown.add(item)
                 self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
                 self._poller.wake()
             case Refused(_, message):
                 self._refuse(item, message)
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
-        self._unknown.pop(item.token, None)
-        item.unknown_since = None
+        self._unknown.remove(item)
         item.external_jobid = external_jobid
         self._reporter.submitted(item)
         self._live[item.token] = item
@@ -209,37 +209,67 @@ class Run:
     def _refuse(self, item: Submission, message: str) -> None:
         """Fail a job that the API does not take, unless an earlier post of it has arrived."""
         if owner := self._spool.claimed_by(item.token):
-            self._accept(item, owner)
+            self._arrived(item, owner)
             return
-        self._unknown.pop(item.token, None)
+        self._unknown.remove(item)
+        self._journal.note(Event.REFUSED, item.token)
         if item.posts > 1:
             self._spool.order_cancel(item.token)
         else:
             self._spool.remove_job(item.token)
         self._reporter.failed(item, f"The job was not submitted to partition '{item.request.partition}': {message}\n")
 
-    def _reconcile(self) -> None:
-        for item in list(self._unknown.values()):
-            if item.unknown_since is None:
-                continue
-            if owner := self._spool.claimed_by(item.token):
-                self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
-                self._accept(item, owner)
-            elif self._is_time_to_send_again(item.unknown_since):
-                self._send_again(item)
+    def _enter(self, item: Submission, *, has_ended: bool) -> None:
+        """Take up an earlier run's submission where that run has left it."""
+        if has_ended:
+            self._reporter.submitted(item)
+            self._reporter.succeeded(item)
+            self._spool.forget_end(item.token)
+            self._spool.remove_job(item.token)
+        elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
+            self._accept(item, external_jobid)
+            if end := self._spool.latest_end(item.token):
+                item.note_end(end, self._clock())
+            self._waiting.add(item.token)
+        else:
+            self._settle(item, Unknown("the earlier run that submitted it ended before the API had answered"))
 
-    def _is_time_to_send_again(self, unknown_since: float) -> bool:
-        """Whether a trace had time to appear, and the service answers: else the next post is as lost as the last."""
-        return self._clock() - unknown_since >= self._policy.unknown_seconds and self._listed > unknown_since
+    def _replace(self, item: Submission, after: Sequence[Submission]) -> None:
+        """Cancel what earlier runs have submitted, and send the job when none of it can run any more."""
+        for old in after:
+            self._spool.order_cancel(old.token)
+            if owner := self._spool.claimed_by(old.token):
+                old.external_jobid, old.successor = owner, item
+                item.predecessors.add(old.token)
+                self._live[old.token] = old
+                self._poller.wake()
+            else:
+                self.note_cancelled(old.token)
+        self._send_if_free(item)
+
+    def _send_if_free(self, item: Submission) -> None:
+        if not item.predecessors:
+            self._submitter.put(item)
+
+    def _reconcile(self) -> None:
+        for item, owner in self._unknown.found():
+            self._arrived(item, owner)
+        for item in self._unknown.due(self._listed):
+            self._send_again(item)
+
+    def _arrived(self, item: Submission, owner: str) -> None:
+        self._journal.note(Event.ACCEPTED, item.token, external_jobid=owner)
+        self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
+        self._accept(item, owner)
 
     def _send_again(self, item: Submission) -> None:
-        item.unknown_since = None
         if item.posts < MOST_POSTS:
             self._reporter.say(f"A job of rule {item.rule} has left no trace; it is submitted again under its token.")
             self._submitter.put(item)
             return
-        del self._unknown[item.token]
+        self._unknown.remove(item)
         self._spool.order_cancel(item.token)
+        self._journal.note(Event.FAILED, item.token)
         text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
         self._reporter.failed(item, text)
 
@@ -268,67 +298,47 @@ class Run:
     def _note_ends(self) -> set[str]:
         if not self._live:
             return set()
-        now, found = self._clock(), set()
+        found = set()
         for token, end in self._spool.new_ends(self._live):
-            item = self._live[token]
-            item.history = item.history.with_end(end, now)
-            item.external_jobid = end.external_jobid
+            self._live[token].note_end(end, self._clock())
             found.add(token)
         return found
 
     def _conclude(self, token: str) -> None:
         item = self._live[token]
-        verdict = self._judge(item)
-        has_ended = item.history.state is not None and item.history.state.is_final
-        if (has_ended or verdict.outcome is Outcome.FAILED) and not self._has_own_end(item):
-            verdict = self._second_look(item)
-        if verdict.outcome is Outcome.ACTIVE or not self._is_stopped(item):
+        verdict = self._verdicts.of(item)
+        if verdict.outcome is Outcome.ACTIVE or not self._verdicts.is_stopped(item):
             waits = verdict.outcome is not Outcome.ACTIVE or may_change_by_itself(item.history)
             (self._waiting.add if waits else self._waiting.discard)(token)
         else:
             self._finish(item, verdict)
 
-    def _judge(self, item: Submission) -> Verdict:
-        minutes = item.request.time_limit_minutes
-        return judge(item.history, self._clock(), minutes * 60.0 if minutes else None, self._policy.graces)
-
-    def _has_own_end(self, item: Submission) -> bool:
-        return item.history.end is not None and item.history.end.cause is Cause.OWN
-
-    def _second_look(self, item: Submission) -> Verdict:
-        """Look into the run directory itself: the listing of ends may be late, or lost."""
-        if end := self._spool.latest_end(item.token):
-            item.history = item.history.with_end(end, self._clock())
-            item.external_jobid = end.external_jobid
-        else:
-            owner = self._spool.claimed_by(item.token)
-            if owner and owner != item.external_jobid:
-                self._reporter.say(f"Job {item.external_jobid} is a twin of job {owner}, which is followed instead.")
-                item.external_jobid, item.history = owner, History()
-        return self._judge(item)
-
     def _finish(self, item: Submission, verdict: Verdict) -> None:
         del self._live[item.token]
         self._waiting.discard(item.token)
-        self._check_grant(item)
-        if verdict.outcome is Outcome.SUCCEEDED:
-            self._reporter.succeeded(item)
-            if not self._policy.keep_successful_logs:
-                with suppress(OSError):
-                    item.log.unlink()
+        if item.successor is not None:
+            self._give_way(item, item.successor)
+        elif verdict.outcome is Outcome.SUCCEEDED:
+            self._succeed(item)
         else:
-            self._reporter.failed(item, self._description(item, verdict))
+            self._journal.note(Event.FAILED, item.token)
+            self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
         if is_over(item.history):
             self._spool.remove_job(item.token)
 
-    def _is_stopped(self, item: Submission) -> bool:
-        """Make sure that a job which is about to be given up cannot run beside its retry."""
-        return self._has_own_end(item) or self._spool.order_cancel(item.token)
+    def _succeed(self, item: Submission) -> None:
+        self._check_grant(item)
+        self._journal.note(Event.ENDED, item.token)
+        self._reporter.succeeded(item)
+        if not self._policy.keep_successful_logs:
+            with suppress(OSError):
+                item.log.unlink()
 
-    def _description(self, item: Submission, verdict: Verdict) -> str:
-        has_started = item.history.end is not None or self._spool.start(item.token) is not None
-        return describe(item, verdict, last_lines(item.log, SHOWN_LINES), has_started=has_started)
+    def _give_way(self, item: Submission, successor: Submission) -> None:
+        self.note_cancelled(item.token)
+        successor.predecessors.discard(item.token)
+        self._send_if_free(successor)
 
     def _check_patience(self) -> None:
         for call in (polling.CALL, submission.CALL):

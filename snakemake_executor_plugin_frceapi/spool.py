@@ -33,12 +33,14 @@ class Start:
 
     Attributes:
         external_jobid: the job that runs.
+        restart: how often Slurm had requeued it.
         node: name of its node.
         cluster: name of the cluster as Slurm told the job, empty where it did not.
         given: what Slurm gave it, by marker field, as Slurm wrote it.
     """
 
     external_jobid: str
+    restart: int
     node: str
     cluster: str
     given: Mapping[str, str]
@@ -83,16 +85,19 @@ class Spool:
             record: what to keep of the job for people and for a later run.
 
         Raises:
-            SettingsError: it cannot be written.
+            OSError: it cannot be written; then nothing of it is left.
         """
         directory = self.job_directory(token)
-        with _writing(directory):
-            directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700)
+        try:
             directory.chmod(0o700)
             _write_private(directory / name, jobscript)
             _write_private(directory / "run.sh", script.render())
             _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
             _write_private(directory / "control", "run\n")
+        except (OSError, UnicodeError):
+            self.remove_job(token)
+            raise
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
         """Return the command that runs a jobscript of this run directory."""
@@ -173,6 +178,26 @@ class Spool:
         """Remove everything of a submission whose job has ended by itself."""
         shutil.rmtree(self.job_directory(token), ignore_errors=True)
 
+    def tokens(self) -> set[str]:
+        """Return the tokens of which a run directory or an end is left."""
+        return {path.name for directory in (self._jobs, self._done) for path in _listdir(directory)}
+
+    def has_job(self, token: str) -> bool:
+        """Return whether the run directory of a submission is there."""
+        return self.job_directory(token).is_dir()
+
+    def is_cancel_ordered(self, token: str) -> bool:
+        """Return whether a submission was forbidden to begin."""
+        return _read(self.job_directory(token) / "control").startswith("cancel")
+
+    def discard(self, token: str) -> None:
+        """Forbid a submission of an earlier run to begin, and remove everything of it unless its job may be running."""
+        self.order_cancel(token)
+        start, end = self.start(token), self.latest_end(token)
+        if self.claimed_by(token) is None or (end is not None and (start is None or start.restart <= end.restart)):
+            self.forget_end(token)
+            self.remove_job(token)
+
     def has_jobs(self) -> bool:
         """Return whether a run directory is left."""
         return bool(_listdir(self._jobs))
@@ -209,7 +234,8 @@ def parse_start(text: str) -> Start | None:
     """Return the start that a marker describes, or None where it is torn or not one."""
     fields = _fields(text)
     try:
-        return Start(_digits(fields.pop("id")), fields.pop("node"), fields.pop("cluster"), fields)
+        restart = int(_digits(fields.pop("restart")))
+        return Start(_digits(fields.pop("id")), restart, fields.pop("node"), fields.pop("cluster"), fields)
     except (KeyError, ValueError):
         return None
 

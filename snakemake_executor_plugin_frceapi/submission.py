@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, Refused, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, SubmitOutcome, Unknown, Work
+from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
-from snakemake_executor_plugin_frceapi.tracker import History
+from snakemake_executor_plugin_frceapi.tracker import End, History
 
 CALL = "submit_job"
 
@@ -26,34 +26,62 @@ class Submission:
         token: name of its run directory.
         job_info: Snakemake's own record, handed back with each report.
         rule: name of its rule or group.
+        attempt: which attempt of the job this is, from 1.
+        works: what its job makes.
         request: what is asked of the scheduler.
         body: the encoded request.
         log_directory: directory of its log.
         prepare: writes its run directory; called once, before the first POST.
         prepared: whether that was done.
+        inherited: whether an earlier run has submitted it.
         posts: how often the body was posted and may have arrived.
         unknown_since: monotonic time since when nobody knows whether the API took it, or None.
         external_jobid: the job's number at Slurm, once known.
         history: what was seen of the job.
+        predecessors: tokens of earlier runs' submissions that must be over before it is sent.
+        successor: the submission that is to be sent when this one, of an earlier run, is over.
     """
 
     token: str
     job_info: Any
     rule: str
+    attempt: int
+    works: tuple[Work, ...]
     request: JobRequest
     body: bytes
     log_directory: Path
     prepare: Callable[[], None]
     prepared: bool = False
+    inherited: bool = False
     posts: int = 0
     unknown_since: float | None = None
     external_jobid: str | None = None
     history: History = field(default_factory=History)
+    predecessors: set[str] = field(default_factory=set)
+    successor: Submission | None = None
 
     @property
     def log(self) -> Path:
         """The job's log; it exists once the job has started."""
         return self.log_directory / f"{self.external_jobid}.log"
+
+    def note_end(self, end: End, now: float) -> None:
+        """Note an end marker that was seen."""
+        self.history = self.history.with_end(end, now)
+        self.external_jobid = end.external_jobid
+
+    def entry(self) -> Entry:
+        """Return what the journal keeps of it."""
+        return Entry(
+            token=self.token,
+            rule=self.rule,
+            attempt=self.attempt,
+            works=self.works,
+            request=self.request,
+            log_directory=self.log_directory,
+            posts=self.posts,
+            external_jobid=self.external_jobid,
+        )
 
 
 class Submitter:
@@ -63,7 +91,7 @@ class Submitter:
     the submitter is stopped.
 
     Args:
-        post: sends one body.
+        post: sends one submission.
         connections: how many are sent at the same time.
         outages: is told about failures and decides on pauses.
         notify: called when an outcome can be fetched.
@@ -72,7 +100,7 @@ class Submitter:
 
     def __init__(
         self,
-        post: Callable[[bytes], SubmitOutcome],
+        post: Callable[[Submission], SubmitOutcome],
         connections: int,
         outages: OutageMonitor,
         notify: Callable[[], None],
@@ -164,19 +192,8 @@ class Submitter:
         return self._resume - self._threads.clock()
 
     def _send(self, submission: Submission) -> SubmitOutcome:
-        try:
-            if not submission.prepared:
-                submission.prepare()
-                submission.prepared = True
-        except (SettingsError, UnicodeError) as error:
-            return Refused("run_directory", str(error))
-        submission.posts += 1
-        try:
-            outcome = self._post(submission.body)
-        except Exception as error:  # noqa: BLE001 - a thread that ended here would lose the job without a word
-            outcome = Unknown(f"internal error: {type(error).__name__}: {error}")
+        outcome = self._post(submission)
         if isinstance(outcome, NotSent):
-            submission.posts -= 1
             wait = self._outages.failed(CALL, outcome.fault)
             with self._changed:
                 self._resume = max(self._resume, self._threads.clock() + wait)

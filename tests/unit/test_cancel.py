@@ -80,7 +80,8 @@ class World:
 
     def cancel(self, *items: Submission, seconds: float = 0.0) -> list[str]:
         """Cancel jobs and return which are still alive."""
-        return Canceller(self, self.spool, self.encode, seconds).cancel(items)
+        alive = Canceller(self, self.spool, self.encode, seconds).cancel(items)
+        return [item.external_jobid or item.token for item in alive]
 
     def job(self, jobid: str | None, partition: str = "norm", cluster: str | None = None) -> Submission:
         """A job, which has recorded its cluster if that is given."""
@@ -95,11 +96,13 @@ class World:
         )
         self.spool.write_job(token, "true\n", "job", script, {})
         if cluster is not None:
-            (directory / "started").write_text(f"id={jobid} node=n cluster={cluster}\n")
+            (directory / "started").write_text(f"id={jobid} restart=0 node=n cluster={cluster}\n")
         return Submission(
             token=token,
             job_info=None,
             rule="map",
+            attempt=1,
+            works=(),
             request=JobRequest(partition=partition),
             body=b"",
             log_directory=self.top,
@@ -158,11 +161,11 @@ def test_orders_each_job_to_end(world: World) -> None:
     assert [world.order(item) for item in items] == ["cancel\n"] * 3
 
 
-def test_names_what_may_still_be_alive(world: World) -> None:
-    """What has not ended when the time is up is named, in the order of the numbers."""
+def test_returns_what_may_still_be_alive(world: World) -> None:
+    """What has not ended when the time is up is returned, numbered or not."""
     items = [world.job(jobid) for jobid in ("1000", "99", None)]
 
-    assert world.cancel(*items) == ["99", "1000", f"unknown (token {items[2].token})"]
+    assert world.cancel(*items) == ["1000", "99", items[2].token]
 
 
 @pytest.mark.parametrize("how", ["marker", "listing", "both"])

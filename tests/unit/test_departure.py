@@ -15,15 +15,18 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 
 SANDBOX = str(LARGEST_SLURM_JOBID + 1)
 MAY_LIVE = "may still be alive; each ends as soon as it sees the order in its run directory."
+AGAIN = "To take them up, start Snakemake again as before, with --rerun-incomplete."
 TYPE = "To end them at once, type on the cluster: scancel"
 
 
 def job(jobid: str | None) -> Submission:
     """A job; without a number its token stands for it."""
     return Submission(
-        token="token",
+        token=jobid or "token",
         job_info=None,
         rule="map",
+        attempt=1,
+        works=(),
         request=JobRequest(partition="norm"),
         body=b"",
         log_directory=Path("/logs"),
@@ -43,11 +46,12 @@ class World:
 
     def __init__(self, top: Path, live: Sequence[str | None], *, leave: bool = False) -> None:
         self.live = [job(jobid) for jobid in live]
-        self.alive: list[str] = []
+        self.alive: list[str | None] = []
         self.second: BaseException | None = None
         self.interrupts_stop = False
         self.calls: list[str] = []
         self.said: list[str] = []
+        self.cancelled: list[str] = []
         self.spool = Spool(top)
         self.departure = Departure(self, self, self.spool, self.said.append, leave=leave)  # type: ignore[arg-type]
 
@@ -62,13 +66,17 @@ class World:
         """Stand for `Run.close`."""
         self.calls.append("close")
 
-    def cancel(self, submissions: Sequence[Submission]) -> list[str]:
+    def note_cancelled(self, token: str) -> None:
+        """Stand for `Run.note_cancelled`."""
+        self.cancelled.append(token)
+
+    def cancel(self, submissions: Sequence[Submission]) -> list[Submission]:
         """Stand for `Canceller.cancel`."""
         assert submissions == self.live
         self.calls.append("cancel")
         if self.second is not None:
             raise self.second
-        return self.alive
+        return [job(jobid) for jobid in self.alive]
 
 
 def test_cancels_all_jobs_and_says_so(tmp_path: Path) -> None:
@@ -80,6 +88,7 @@ def test_cancels_all_jobs_and_says_so(tmp_path: Path) -> None:
     assert world.calls == ["stop", "cancel"]
     assert world.said[0] == "Cancelling 2 jobs; press Ctrl-C again to stop waiting."
     assert world.said[1].startswith("All of them have ended, after ")
+    assert world.cancelled == ["101", "102"]
 
 
 def test_has_not_begun_by_itself(tmp_path: Path) -> None:
@@ -105,18 +114,19 @@ def test_says_nothing_without_jobs(tmp_path: Path) -> None:
         (["101"], f"1 job {MAY_LIVE} {TYPE} 101"),
         ([SANDBOX, str(LARGEST_SLURM_JOBID + 2)], f"2 jobs {MAY_LIVE} They are: 67043329, 67043330."),
         (
-            ["101", "102", "unknown (token abc)"],
-            f"3 jobs {MAY_LIVE} Among them are: unknown (token abc). {TYPE} 101 102",
+            ["1000", "102", None],
+            f"3 jobs {MAY_LIVE} Among them are: unknown (token token). {TYPE} 102 1000",
         ),
     ],
 )
-def test_prints_what_is_left_and_the_line_that_ends_it(alive: list[str], line: str, tmp_path: Path) -> None:
+def test_prints_what_is_left_and_the_line_that_ends_it(alive: list[str | None], line: str, tmp_path: Path) -> None:
     """What a cancel leaves is named with the command for it; a sandbox's numbers never stand behind scancel."""
     world = World(tmp_path, ["101", "102"])
     world.alive = alive
     world.departure.stop_early()
 
     assert world.said[1:] == [line]
+    assert world.cancelled == [jobid for jobid in ("101", "102") if jobid not in alive]
 
 
 @pytest.mark.parametrize("second", [KeyboardInterrupt(), SystemExit(143)])
@@ -127,7 +137,7 @@ def test_prints_the_live_jobs_at_a_second_ctrl_c(second: BaseException, tmp_path
     world.departure.stop_early()
 
     assert "scancel 101" in world.said[-1]
-    assert f"Among them are: token, {SANDBOX}." in world.said[-1]
+    assert f"Among them are: {SANDBOX}, unknown (token token)." in world.said[-1]
 
 
 def test_prints_the_live_jobs_when_even_the_stop_is_interrupted(tmp_path: Path) -> None:
@@ -153,8 +163,11 @@ def test_prints_nothing_at_a_second_ctrl_c_without_jobs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("live", "line"),
     [
-        (["101"], "1 job is left to run on, because --frceapi-on-exit is 'leave': 101."),
-        (["101", None], "2 jobs are left to run on, because --frceapi-on-exit is 'leave': 101, token."),
+        (["101"], f"1 job is left to run on, because --frceapi-on-exit is 'leave': 101. {AGAIN}"),
+        (
+            ["101", None],
+            f"2 jobs are left to run on, because --frceapi-on-exit is 'leave': 101, unknown (token token). {AGAIN}",
+        ),
     ],
 )
 def test_leaves_the_jobs_on_request(live: list[str | None], line: str, tmp_path: Path) -> None:
@@ -172,7 +185,7 @@ def test_leaves_the_jobs_when_it_gives_up(tmp_path: Path) -> None:
 
     shown = ", ".join(str(number) for number in range(101, 151))
     assert world.calls == ["stop"]
-    assert world.said == [f"60 jobs are left to run on, because this run cannot go on: {shown} and 10 more."]
+    assert world.said == [f"60 jobs are left to run on, because this run cannot go on: {shown} and 10 more. {AGAIN}"]
 
 
 def test_ends_only_once(tmp_path: Path) -> None:

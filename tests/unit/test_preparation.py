@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.errors import JobError
-from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -20,6 +20,7 @@ from snakemake_executor_plugin_frceapi.wire import Encoding
 JOB = ReadyJob(
     name="map",
     is_group=False,
+    works=(Work("map", ("A1.bam",), "5eed"),),
     wildcards={"sample": "A1", "unit": "2"},
     attempt=3,
     resources={"mem_mb": 2000, "runtime": 90, "slurm_account": "lab"},

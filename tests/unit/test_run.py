@@ -23,9 +23,12 @@ from snakemake_executor_plugin_frceapi.job import (
     Unknown,
 )
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
-from snakemake_executor_plugin_frceapi.run import MOST_POSTS, GaveUp, Policy, Run
+from snakemake_executor_plugin_frceapi.journal import Journal
+from snakemake_executor_plugin_frceapi.policy import MOST_POSTS, Policy
+from snakemake_executor_plugin_frceapi.run import GaveUp, Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.threads import Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
 
 PATIENCE_SECONDS = 60.0
@@ -107,7 +110,10 @@ class World:
             outage_seconds=3600.0,
             keep_successful_logs=self.keep_logs,
         )
-        self.run = Run(self.service, self.spool, policy, self, lambda: self.now)
+        self.journal = Journal(self.spool.directory)
+        begin = time.monotonic()
+        threads = Threads(clock=lambda: self.now + time.monotonic() - begin)
+        self.run = Run(self.service, self.spool, self.journal, policy, self, threads)
 
     def submitted(self, submission: Submission) -> None:
         """Note that a job was taken."""
@@ -148,6 +154,8 @@ class World:
             token=token,
             job_info=None,
             rule="map",
+            attempt=1,
+            works=(),
             request=JobRequest(partition="norm", time_limit_minutes=minutes),
             body=token.encode(),
             log_directory=self.top / "logs",
@@ -201,7 +209,7 @@ class World:
 
     def starts(self, item: Submission, jobid: str) -> None:
         """Write the start marker of a job."""
-        (self.spool.job_directory(item.token) / "started").write_text(f"id={jobid} node=n cluster=frce\n")
+        (self.spool.job_directory(item.token) / "started").write_text(f"id={jobid} restart=0 node=n cluster=frce\n")
 
     def ends(
         self, item: Submission, exit_code: int = 0, cause: str = "own", jobid: str = "101", *, link: bool = True
@@ -558,9 +566,9 @@ def test_gives_up_after_an_outage(world: World) -> None:
     world.service.fault = TransientFault("no answer")
     wait_until(lambda: any("no answer" in line for line in world.said))
     for _ in range(4):
-        world.listing(after=900.0)
+        world.listing(after=850.0)
     with pytest.raises(GaveUp, match=r"has not answered query_status for 1\.0 h \(--frceapi-outage-tolerance 1\)"):
-        world.listing(after=0.1)
+        world.listing(after=250.0)
 
     assert (world.events, world.run.live, world.order(item)) == ([("submitted", "t")], [item], "run\n")
 
@@ -571,13 +579,15 @@ def test_gives_up_when_nothing_can_be_submitted(world: World) -> None:
     world.run.submit(world.submission())
     wait_until(lambda: world.said)
     for _ in range(4):
-        world.posting(after=900.0)
+        world.posting(after=850.0)
     with pytest.raises(GaveUp, match="has not answered submit_job"):
-        world.posting(after=0.1)
+        world.posting(after=250.0)
 
 
 @pytest.mark.parametrize("outcome", [Accepted("101"), LOST, REFUSED, NotSent(TransientFault("no"))])
-def test_knows_all_live_jobs_once_it_is_stopped(outcome: SubmitOutcome, world: World) -> None:
+def test_knows_all_live_jobs_once_it_is_stopped(
+    outcome: SubmitOutcome, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was under way is live if it may have arrived; of what never arrived nothing stays."""
     gate = threading.Event()
     answer = world.service.submit_job
@@ -586,7 +596,7 @@ def test_knows_all_live_jobs_once_it_is_stopped(outcome: SubmitOutcome, world: W
         assert gate.wait(PATIENCE_SECONDS)
         return answer(body)
 
-    world.run._submitter._post = slowly  # noqa: SLF001 - the call is held back between its start and its answer
+    monkeypatch.setattr(world.run._submitter._post, "_submit", slowly)  # noqa: SLF001 - the call is held back
     world.service.answers.append(outcome)
     items = [world.submission(token) for token in "abc"]
     for item in items:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import threading
 import time
@@ -10,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.errors import SettingsError, TransientFault
+from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, NotSent, Refused, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.journal import Journal, replay
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.submission import CALL, Submission, Submitter
 
 PATIENCE_SECONDS = 60.0
@@ -30,7 +34,7 @@ def wait_until(true: Callable[[], object]) -> None:
 class World:
     """A submitter, a service that answers as a test wants, and what happened."""
 
-    def __init__(self, connections: int = 2) -> None:
+    def __init__(self, top: Path, connections: int = 2) -> None:
         self.answers: dict[str, list[SubmitOutcome | Exception]] = {}
         self.posted: list[tuple[float, str]] = []
         self.prepared: list[str] = []
@@ -43,7 +47,8 @@ class World:
         self.said: list[str] = []
         self.lock = threading.Lock()
         self.outages = OutageMonitor(self.said.append, time.monotonic)
-        self.submitter = Submitter(self._post, connections, self.outages, self._notify)
+        self.journal = Journal(top)
+        self.submitter = Submitter(Posting(self._post, self.journal), connections, self.outages, self._notify)
 
     def _post(self, body: bytes) -> SubmitOutcome:
         token = body.decode()
@@ -77,6 +82,8 @@ class World:
             token=token,
             job_info=None,
             rule="map",
+            attempt=1,
+            works=(),
             request=JobRequest(partition="norm"),
             body=token.encode(),
             log_directory=Path("/logs"),
@@ -96,12 +103,12 @@ class World:
 
 
 @pytest.fixture
-def worlds() -> Iterator[Callable[..., World]]:
+def worlds(tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Makes submitters and stops them with the test."""
     made: list[World] = []
 
     def make(connections: int = 2) -> World:
-        made.append(World(connections))
+        made.append(World(tmp_path, connections))
         return made[-1]
 
     yield make
@@ -204,25 +211,63 @@ def test_waits_longer_with_each_failure(worlds: Callable[..., World], monkeypatc
     assert world.posted[1][0] - world.posted[0][0] >= 1.0
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        SettingsError("the directory cannot be written (No space left on device)"),
-        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
-    ],
-)
-def test_refuses_what_it_cannot_prepare_and_goes_on(fault: Exception, worlds: Callable[..., World]) -> None:
-    """A job whose run directory cannot be written is not sent and fails; the next one is sent."""
+def test_refuses_what_it_cannot_prepare_and_goes_on(worlds: Callable[..., World]) -> None:
+    """A job whose run directory cannot be written whatever happens is not sent and fails; the next one is sent."""
     world = worlds(1)
-    world.fault = fault
-    item = world.submission(1)
-    world.submitter.put(item)
+    world.fault = fault = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+    world.submitter.put(world.submission(1))
     assert world.outcomes(1) == {"1": Refused("run_directory", str(fault))}
-    assert (world.posted, item.posts) == ([], 0)
+    assert world.posted == []
 
     world.fault = None
     world.submitter.put(world.submission(2))
     assert world.outcomes(1) == {"2": Accepted("12")}
+
+
+def test_row_33_waits_for_space_in_the_run_directory(no_pause: None, worlds: Callable[..., World]) -> None:
+    """Nothing is posted while the run directory cannot be written; the user reads why, once; then it goes on."""
+    world = worlds(1)
+    world.fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/w/jobs/1")
+    item = world.submission(1)
+    world.submitter.put(item)
+    wait_until(lambda: len(world.prepared) > 2)
+    assert world.posted == []
+    assert len(world.said) == 1
+    assert "/w/jobs/1 cannot be written (No space left on device); nothing is submitted until" in world.said[0]
+
+    world.fault = None
+    assert world.outcomes(1) == {"1": Accepted("11")}
+    assert item.posts == 1
+
+
+def test_row_33_posts_nothing_that_is_not_in_the_journal(
+    no_pause: None, worlds: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the journal cannot be written nothing is posted and nothing prepared."""
+    world = worlds(1)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("snakemake_executor_plugin_frceapi.journal.os.write", full)
+        world.submitter.put(world.submission(1))
+        wait_until(lambda: world.said)
+        assert (world.posted, world.prepared) == ([], [])
+    assert world.outcomes(1) == {"1": Accepted("11")}
+
+
+def test_writes_down_what_it_sends_and_what_comes_of_it(worlds: Callable[..., World]) -> None:
+    """Each post has its line before it leaves, and its outcome after it."""
+    world = worlds(1)
+    outcomes: list[SubmitOutcome] = [Accepted("17"), Unknown("no answer")]
+    for number, outcome in enumerate(outcomes, 1):
+        world.submitter.put(world.submission(number, outcome))
+    world.outcomes(2)
+    entries = replay(world.journal.path.read_text().splitlines())
+
+    assert (entries["1"].external_jobid, entries["1"].posts) == ("17", 1)
+    assert (entries["2"].external_jobid, entries["2"].posts) == (None, 1)
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["before", "between"])

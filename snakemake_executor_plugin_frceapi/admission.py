@@ -1,0 +1,61 @@
+"""How a job that is ready enters the run: anew, or as what an earlier run has submitted for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from snakemake_executor_plugin_frceapi.cancel import Canceller
+from snakemake_executor_plugin_frceapi.preparation import Preparation
+from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step
+from snakemake_executor_plugin_frceapi.run import Run
+from snakemake_executor_plugin_frceapi.submission import Submission
+
+
+class Admission:
+    """Lets jobs into a run.
+
+    Args:
+        legacy: what earlier runs have left.
+        preparation: makes submissions.
+        run: the jobs.
+        canceller: ends jobs that do not serve any more.
+        say: receives lines for the user.
+    """
+
+    def __init__(
+        self, legacy: Legacy, preparation: Preparation, run: Run, canceller: Canceller, say: Callable[[str], None]
+    ) -> None:
+        self._legacy = legacy
+        self._preparation = preparation
+        self._run = run
+        self._canceller = canceller
+        self._say = say
+
+    def admit(self, fresh: Submission) -> None:
+        """Let a job in.
+
+        Args:
+            fresh: its submission as it would be without earlier runs; nothing of it is written or sent yet.
+        """
+        match = self._legacy.match(fresh.works, fresh.request, fresh.attempt)
+        if match.step is Step.SUBMIT:
+            self._run.submit(fresh)
+        elif match.step is Step.REPLACE:
+            self._replace(fresh, match)
+        else:
+            known = self._preparation.resume(match.entries[0], fresh.job_info)
+            self._run.adopt(known, has_ended=match.step is Step.TAKE)
+
+    def _replace(self, fresh: Submission, match: Match) -> None:
+        olds = [self._preparation.resume(entry) for entry in match.entries]
+        jobids = ", ".join(old.external_jobid or f"unknown (token {old.token})" for old in olds)
+        self._say(
+            f"Rule {fresh.rule}: what an earlier run submitted ({jobids}) does not serve, {match.reason}; the job is "
+            "submitted anew when nothing of it can run any more."
+        )
+        alive = [old for old, entry in zip(olds, match.entries, strict=True) if self._legacy.is_listed_alive(entry)]
+        if alive:
+            # It asks programs and the API, which may take seconds, and nobody waits for it.
+            threading.Thread(target=self._canceller.order, args=(alive,), name="frceapi-cancel", daemon=True).start()
+        self._run.submit(fresh, after=olds)

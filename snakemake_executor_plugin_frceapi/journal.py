@@ -1,0 +1,242 @@
+"""The journal of a run: what was about to be sent, what came of it, what is over; written before it happens.
+
+One file a run, one JSON object a line, only ever appended to, and locked as long as the run lives. A later run reads
+what a dead one left. No order between files is needed: an entry only ever moves forward.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum, unique
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.job import JobRequest, Work
+
+_PATTERN = "journal-*.jsonl"
+
+
+@unique
+class Event(StrEnum):
+    """What a line of the journal says of a submission."""
+
+    INTENT = "intent"
+    """It is about to be posted; the line is on disk before the request leaves."""
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    NOT_SENT = "not sent"
+    ENDED = "ended"
+    """Its job has ended well; Snakemake has not yet recorded it."""
+    SETTLED = "settled"
+    """Snakemake has recorded its job."""
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def closes(self) -> bool:
+        """Whether nothing is left to do for a submission after it."""
+        return self in _CLOSING
+
+
+_CLOSING = frozenset({Event.SETTLED, Event.REFUSED, Event.FAILED, Event.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What journals know of one submission.
+
+    Attributes:
+        token: name of its run directory.
+        rule: name of its rule or group.
+        attempt: which attempt of the job it was, from 1.
+        works: what its job makes.
+        request: what was asked of the scheduler.
+        log_directory: directory of its log.
+        posts: how often its body may have reached the API.
+        external_jobid: the job's number at Slurm, once known.
+        ended: whether its job has ended well.
+        closed: whether nothing is left to do for it.
+    """
+
+    token: str
+    rule: str
+    attempt: int
+    works: tuple[Work, ...]
+    request: JobRequest
+    log_directory: Path
+    posts: int = 0
+    external_jobid: str | None = None
+    ended: bool = False
+    closed: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a job of it may exist, or Snakemake may not know yet that it has ended."""
+        return not self.closed and self.posts > 0
+
+    @property
+    def products(self) -> frozenset[str]:
+        """All that its job makes."""
+        return frozenset(product for work in self.works for product in work.products)
+
+    def facts(self) -> dict[str, object]:
+        """Return what an intent says of it."""
+        facts = asdict(self)
+        for name in ("token", "external_jobid", "ended", "closed"):
+            del facts[name]
+        return facts
+
+    def after(self, event: Event, line: Mapping[str, Any]) -> Entry:
+        """Return the entry after another line about it."""
+        match event:
+            case Event.INTENT:
+                return replace(self, posts=max(self.posts, int(line["posts"])))
+            case Event.NOT_SENT:
+                return replace(self, posts=min(self.posts, int(line["posts"])))
+            case Event.ACCEPTED:
+                return replace(self, external_jobid=str(line["external_jobid"]))
+            case Event.ENDED:
+                return replace(self, ended=True)
+            case _:
+                return replace(self, closed=self.closed or event.closes)
+
+
+class Journal:
+    """The journal that this run writes. Its methods may be called from any thread.
+
+    Args:
+        directory: where journals stand.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        name = f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.jsonl"
+        self.path = directory / name
+        self._open_tokens: set[str] = set()
+        self._torn = False
+        self._lock = threading.Lock()
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        lock(self._descriptor)
+        self._append({"event": "begin", "host": socket.gethostname(), "pid": os.getpid()})
+
+    def intend(self, entry: Entry) -> None:
+        """Write down, for good, that a submission is about to be posted; `entry` counts this post.
+
+        Raises:
+            OSError: it cannot be written; then nothing may be posted.
+        """
+        with self._lock:
+            self._append({"event": Event.INTENT, "token": entry.token, **entry.facts()})
+            self._open_tokens.add(entry.token)
+        os.fsync(self._descriptor)
+
+    def note(self, event: Event, token: str, **facts: object) -> None:
+        """Write down what became of a submission.
+
+        What cannot be written is left out: a later run then finds it out by itself, from the run directory.
+        """
+        with self._lock:
+            if event.closes or (event is Event.NOT_SENT and facts.get("posts") == 0):
+                self._open_tokens.discard(token)
+            with suppress(OSError):
+                self._append({"event": event, "token": token, **facts})
+
+    def inherit(self, entries: Iterable[Entry]) -> None:
+        """Write down, for good, what earlier runs have left open.
+
+        Raises:
+            OSError: it cannot be written; then the earlier journals must stay.
+        """
+        with self._lock:
+            for entry in entries:
+                self._append({"event": Event.INTENT, "token": entry.token, **entry.facts()})
+                if entry.external_jobid:
+                    facts = {"token": entry.token, "external_jobid": entry.external_jobid}
+                    self._append({"event": Event.ACCEPTED, **facts})
+                if entry.ended:
+                    self._append({"event": Event.ENDED, "token": entry.token})
+                self._open_tokens.add(entry.token)
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """End the journal, and remove it if nothing is left open."""
+        with self._lock:
+            if not self._open_tokens:
+                self.path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = -1  # a number that never is another file's
+
+    def _append(self, line: Mapping[str, object]) -> None:
+        """Write a line, after what remained of one that did not fit on the disk."""
+        stamped = {**line, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        text = json.dumps(stamped, ensure_ascii=True, default=str) + "\n"
+        data = ("\n" + text if self._torn else text).encode()
+        self._torn = True
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        self._torn = False
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open journal, if nobody else holds it, until it is closed.
+
+    Returns:
+        False if another process holds it. Where the file system knows no locks it is True: there, Snakemake's own lock
+        of the working directory keeps two runs apart.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def journals(directory: Path) -> list[Path]:
+    """Return the journals that stand in a directory, oldest first."""
+    return sorted(directory.glob(_PATTERN))
+
+
+def replay(lines: Iterable[str]) -> dict[str, Entry]:
+    """Return what journals say, by token; a line that is torn or strange is passed over."""
+    entries: dict[str, Entry] = {}
+    for line in lines:
+        with suppress(KeyError, TypeError, ValueError):
+            _apply(entries, json.loads(line))
+    return entries
+
+
+def _apply(entries: dict[str, Entry], line: Mapping[str, Any]) -> None:
+    event, token = Event(line["event"]), line["token"]
+    if event is Event.INTENT and token not in entries:
+        entries[token] = _entry(token, line)
+    entries[token] = entries[token].after(event, line)
+
+
+def _entry(token: str, line: Mapping[str, Any]) -> Entry:
+    return Entry(
+        token=token,
+        rule=line["rule"],
+        attempt=int(line["attempt"]),
+        works=tuple(_works(line["works"])),
+        request=JobRequest(**line["request"]),
+        log_directory=Path(line["log_directory"]),
+    )
+
+
+def _works(found: Iterable[Mapping[str, Any]]) -> Iterator[Work]:
+    for work in found:
+        yield Work(work["rule"], tuple(work["products"]), work["signature"])

@@ -1,0 +1,60 @@
+"""Submissions of which nobody knows whether the API took them: they are looked for, and sent again with care."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
+
+
+class UnknownSubmissions:
+    """The submissions without an answer.
+
+    Listed jobs are never adopted by their looks: every job of a user has the same name. What counts is the claim, which
+    the job itself leaves in the run directory.
+
+    Args:
+        spool: the run directory.
+        patience_seconds: time to look for a claim before a submission is sent again.
+        clock: returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, spool: Spool, patience_seconds: float, clock: Callable[[], float]) -> None:
+        self._spool = spool
+        self._patience = patience_seconds
+        self._clock = clock
+        self._items: dict[str, Submission] = {}
+
+    @property
+    def items(self) -> list[Submission]:
+        """All of them, those that are being sent again included."""
+        return list(self._items.values())
+
+    def add(self, item: Submission) -> None:
+        """Begin to look for the claim of a submission."""
+        item.unknown_since = self._clock()
+        self._items[item.token] = item
+
+    def remove(self, item: Submission) -> None:
+        """Look for it no longer."""
+        item.unknown_since = None
+        self._items.pop(item.token, None)
+
+    def found(self) -> Iterator[tuple[Submission, str]]:
+        """Look once; yield each that has arrived, with the external jobid of the job that claimed it."""
+        for item in self.items:
+            if item.unknown_since is not None and (owner := self._spool.claimed_by(item.token)):
+                yield item, owner
+
+    def due(self, listed: float) -> Iterator[Submission]:
+        """Yield those to send again: a claim had time to appear, and the API answers.
+
+        Args:
+            listed: when the last valid listing came; while there is none, the next post is as lost as the last.
+        """
+        for item in self.items:
+            since = item.unknown_since
+            if since is not None and self._clock() - since >= self._patience and listed > since:
+                item.unknown_since = None
+                yield item

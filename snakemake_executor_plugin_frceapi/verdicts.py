@@ -1,0 +1,65 @@
+"""What the verdict table says of a submission, after everything that there is to see of it was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe
+from snakemake_executor_plugin_frceapi.logs import last_lines
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.tracker import Cause, Graces, History, Outcome, Verdict, judge
+
+
+class Verdicts:
+    """Gives verdicts on submissions.
+
+    Args:
+        spool: the run directory.
+        graces: how long to wait before something missing means something.
+        say: receives lines for the user.
+        clock: returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, spool: Spool, graces: Graces, say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._spool = spool
+        self._graces = graces
+        self._say = say
+        self._clock = clock
+
+    def of(self, item: Submission) -> Verdict:
+        """Return the verdict of now; before it may be a failure, the run directory itself is looked at."""
+        verdict = self._judge(item)
+        has_ended = item.history.state is not None and item.history.state.is_final
+        if (has_ended or verdict.outcome is Outcome.FAILED) and not has_own_end(item):
+            self._look_closer(item)
+            verdict = self._judge(item)
+        return verdict
+
+    def is_stopped(self, item: Submission) -> bool:
+        """Make sure that a job which is about to be given up cannot run beside its retry."""
+        return has_own_end(item) or self._spool.order_cancel(item.token)
+
+    def description(self, item: Submission, verdict: Verdict) -> str:
+        """Return what a user reads about a failure."""
+        has_started = item.history.end is not None or self._spool.start(item.token) is not None
+        return describe(item, verdict, last_lines(item.log, SHOWN_LINES), has_started=has_started)
+
+    def _judge(self, item: Submission) -> Verdict:
+        minutes = item.request.time_limit_minutes
+        return judge(item.history, self._clock(), minutes * 60.0 if minutes else None, self._graces)
+
+    def _look_closer(self, item: Submission) -> None:
+        """The listing of ends may be late, or lost, and another job may have claimed the submission."""
+        if end := self._spool.latest_end(item.token):
+            item.note_end(end, self._clock())
+            return
+        owner = self._spool.claimed_by(item.token)
+        if owner and owner != item.external_jobid:
+            self._say(f"Job {item.external_jobid} is a twin of job {owner}, which is followed instead.")
+            item.external_jobid, item.history = owner, History()
+
+
+def has_own_end(item: Submission) -> bool:
+    """Return whether the job command has ended by itself."""
+    return item.history.end is not None and item.history.end.cause is Cause.OWN
