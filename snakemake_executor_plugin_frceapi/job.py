@@ -159,9 +159,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows whether the service took the job; it must not be sent again blindly."""
+    """Nobody knows whether the service took the job; it must not be sent again blindly.
+
+    Attributes:
+        message: one line that says why.
+        retry_after_seconds: how long the service asked not to be called, or None.
+    """
 
     message: str
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

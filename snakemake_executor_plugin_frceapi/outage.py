@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault
+from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
 from snakemake_executor_plugin_frceapi.retry import wait_seconds
 
 LONGEST_GAP_SECONDS = 900.0
@@ -69,13 +69,23 @@ class OutageMonitor:
 
     def failed(self, call: str, fault: ServiceError) -> float:
         """Note that a call failed and return the seconds to wait before it is tried again."""
+        return self._note(call, fault, is_lost=False)
+
+    def lost(self, call: str, fault: TransientFault) -> float:
+        """Note that nobody knows what became of a call, and return the seconds to wait before the next one.
+
+        A single one is an accident, which is told elsewhere and slows nothing down.
+        """
+        return self._note(call, fault, is_lost=True)
+
+    def _note(self, call: str, fault: ServiceError, *, is_lost: bool) -> float:
         with self._lock:
             now = self._clock()
             if not (self._troubles or self._told):
                 self._since = now
             trouble = self._troubles.setdefault(call, _Trouble(now, now))
-            wait = self._count(trouble, fault, now)
-            is_news = self._is_news(fault, now)
+            wait = self._count(trouble, fault, now, is_lost=is_lost)
+            is_news = self._is_news(fault, now, is_lost=is_lost)
             if is_news:
                 self._told.add(type(fault))
         if is_news:
@@ -106,21 +116,27 @@ class OutageMonitor:
             trouble = self._troubles.get(call)
             return trouble.seconds if trouble else 0.0
 
-    def _count(self, trouble: _Trouble, fault: ServiceError, now: float) -> float:
+    def _count(self, trouble: _Trouble, fault: ServiceError, now: float, *, is_lost: bool) -> float:
         gap = now - trouble.last
         trouble.seconds += gap if gap <= self._longest_gap else 0.0
         trouble.last = now
         if now >= trouble.resume:
             trouble.tries += 1
-        wait = wait_seconds(fault, trouble.tries, jitter=random.random())  # noqa: S311 - spreads requests, guards nothing
-        trouble.resume = max(trouble.resume, now + wait)
-        return trouble.resume - now
+        is_accident = is_lost and trouble.tries == 1 and _asked(fault) is None
+        if not is_accident:
+            jitter = random.random()  # noqa: S311 - spreads requests, guards nothing
+            trouble.resume = max(trouble.resume, now + wait_seconds(fault, trouble.tries - is_lost, jitter=jitter))
+        return max(0.0, trouble.resume - now)
 
-    def _is_news(self, fault: ServiceError, now: float) -> bool:
+    def _is_news(self, fault: ServiceError, now: float, *, is_lost: bool) -> bool:
         if isinstance(fault, (TicketFault, ConfigurationFault)):
             return type(fault) not in self._told
-        is_due = now - self._told_until >= _QUIET_SECONDS or now - self._since >= _SHORT_SECONDS
-        return is_due and not self._told
+        is_quiet = is_lost or now - self._told_until < _QUIET_SECONDS
+        return not self._told and (now - self._since >= _SHORT_SECONDS or not is_quiet)
+
+
+def _asked(fault: ServiceError) -> float | None:
+    return fault.retry_after_seconds if isinstance(fault, TransientFault) else None
 
 
 def duration(seconds: float) -> str:

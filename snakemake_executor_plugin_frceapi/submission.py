@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, SubmitOutcome, Unknown, Work
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
@@ -88,7 +89,7 @@ class Submitter:
     """Sends submissions over several connections at a time.
 
     A submission that surely did not reach the API is sent again, after a pause for all of them, until it does or until
-    the submitter is stopped.
+    the submitter is stopped. The others are slowed down as well when the API answers nothing that can be understood.
 
     Args:
         post: sends one submission.
@@ -114,6 +115,7 @@ class Submitter:
         self._outcomes: deque[tuple[Submission, SubmitOutcome]] = deque()
         self._changed = threading.Condition()
         self._resume = 0.0
+        self._held = False
         self._stopped = False
         self._threads = threads
         self._started = 0
@@ -141,6 +143,23 @@ class Submitter:
         """Whether anything waits to be sent, is being sent, or has an outcome that was not fetched."""
         with self._changed:
             return bool(self._queue or self._in_flight or self._outcomes)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether anything is being sent, or has an outcome that was not fetched."""
+        with self._changed:
+            return bool(self._in_flight or self._outcomes)
+
+    def hold(self) -> None:
+        """Send nothing more for now; what is being sent goes on."""
+        with self._changed:
+            self._held = True
+
+    def release(self) -> None:
+        """Send again what was held back."""
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
 
     def stop(self, timeout_seconds: float) -> list[Submission]:
         """Send nothing more, wait for what is being sent, and return what was never sent."""
@@ -176,27 +195,34 @@ class Submitter:
         with self._changed:
             while not self._stopped:
                 pause = self._pause()
-                if self._queue and pause <= 0:
+                if pause is not None and pause <= 0:
                     return True
-                self._changed.wait(pause if self._queue else None)
+                self._changed.wait(pause)
         return False
 
     def _next(self) -> Submission | None:
         with self._changed:
-            if self._stopped or not self._queue or self._pause() > 0:
+            pause = self._pause()
+            if self._stopped or pause is None or pause > 0:
                 return None
             self._in_flight += 1
             return self._queue.popleft()
 
-    def _pause(self) -> float:
-        return self._resume - self._threads.clock()
+    def _pause(self) -> float | None:
+        """Return the seconds until something is to be sent, None where nothing is."""
+        return self._resume - self._threads.clock() if self._queue and not self._held else None
 
     def _send(self, submission: Submission) -> SubmitOutcome:
         outcome = self._post(submission)
-        if isinstance(outcome, NotSent):
-            wait = self._outages.failed(CALL, outcome.fault)
-            with self._changed:
-                self._resume = max(self._resume, self._threads.clock() + wait)
-        elif not isinstance(outcome, Unknown):
-            self._outages.succeeded(CALL)
+        match outcome:
+            case NotSent(fault):
+                self._slow_down(self._outages.failed(CALL, fault))
+            case Unknown(message, retry_after_seconds):
+                self._slow_down(self._outages.lost(CALL, TransientFault(message, retry_after_seconds)))
+            case _:
+                self._outages.succeeded(CALL)
         return outcome
+
+    def _slow_down(self, seconds: float) -> None:
+        with self._changed:
+            self._resume = max(self._resume, self._threads.clock() + seconds)

@@ -71,7 +71,7 @@ def decode_submission(answer: Answer) -> SubmitOutcome:
     if 200 <= status_code < 300:
         return _submission(document, said)
     if status_code < 300 or status_code == 408 or status_code >= 500:
-        return Unknown(f"{said}; it may have taken the job before that")
+        return Unknown(f"{said}; it may have taken the job before that", answer.retry_after_seconds)
     if status_code < 400 and status_code not in (307, 308):
         # Web applications answer so after they have done what was asked, too; 307 and 308 cannot mean that (RFC 9110).
         return Unknown(f"{said}: {_configuration_hint(answer)}; it may have taken the job before that")

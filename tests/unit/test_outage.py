@@ -253,3 +253,24 @@ def test_waits_as_long_as_the_service_asks(world: World) -> None:
     for _ in range(12):
         wait = world.fails("other", TICKET, after=wait)
         assert wait <= 15.0
+
+
+def test_takes_a_single_lost_answer_for_an_accident(world: World) -> None:
+    """One lost answer slows nothing down and is told elsewhere; those that follow are as those of any outage."""
+    assert world.monitor.lost("one", FAULT) == 0.0
+    world.works()
+    assert world.monitor.lost("one", FAULT) == 0.0
+    assert 0.5 <= world.monitor.lost("one", FAULT) <= 1.0
+    world.now += 1.0
+    assert 1.0 <= world.monitor.lost("one", FAULT) <= 2.0
+    assert world.said == []
+
+    world.now += 60.0
+    world.monitor.lost("one", FAULT)
+    world.works()
+    assert len(world.said) == 2
+
+
+def test_obeys_the_service_that_lost_an_answer(world: World) -> None:
+    """``Retry-After`` counts also where nobody knows whether the job was taken."""
+    assert world.monitor.lost("one", TransientFault("busy", retry_after_seconds=200.0)) == 200.0

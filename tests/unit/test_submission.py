@@ -18,6 +18,7 @@ from snakemake_executor_plugin_frceapi.journal import Journal, replay
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.submission import CALL, Submission, Submitter
+from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 
 PATIENCE_SECONDS = 60.0
 NOT_SENT = NotSent(TransientFault("no connection"))
@@ -345,3 +346,51 @@ def test_names_the_log_of_a_job(worlds: Callable[..., World]) -> None:
     item.external_jobid = "17"
 
     assert item.log == Path("/logs/17.log")
+
+
+def test_holds_back_what_was_not_sent_until_it_is_released(worlds: Callable[..., World]) -> None:
+    """What is being sent goes on and has its outcome; the rest waits, nothing is lost."""
+    world = worlds(1)
+    world.open.clear()
+    world.submitter.put(world.submission(1))
+    wait_until(lambda: world.now_sending == 1)
+    world.submitter.hold()
+    world.submitter.put(world.submission(2))
+    assert world.submitter.is_sending
+    world.open.set()
+    assert world.outcomes(1) == {"1": Accepted("11")}
+    time.sleep(0.1)
+    assert [token for _, token in world.posted] == ["1"]
+    assert not world.submitter.is_sending
+
+    world.submitter.release()
+    assert world.outcomes(1) == {"2": Accepted("12")}
+
+
+def test_stops_while_it_holds_back(worlds: Callable[..., World]) -> None:
+    """What was held back is returned as never sent."""
+    world = worlds(1)
+    world.submitter.hold()
+    item = world.submission(1)
+    world.submitter.put(item)
+
+    assert world.submitter.stop(PATIENCE_SECONDS) == [item]
+    assert world.posted == []
+
+
+@pytest.mark.parametrize(("lost", "sent"), [(0, 3), (1, 3), (2, 2)])
+def test_slows_down_after_lost_answers_in_a_row(lost: int, sent: int, worlds: Callable[..., World]) -> None:
+    """One lost answer is an accident; after a second one nothing is sent until a pause is over."""
+    world, now, loops = worlds(), 1000.0, list[Loop]()
+    threads = Threads(clock=lambda: now, start=lambda loop, _: loops.append(loop))
+    outages = OutageMonitor(world.said.append, threads.clock)
+    submitter = Submitter(Posting(world._post, world.journal), 1, outages, lambda: None, threads)  # noqa: SLF001
+    for number in range(3):
+        submitter.put(world.submission(number, *[Unknown("no answer")] * (number < lost)))
+    for _ in range(5):
+        loops[0].step()
+    assert len(world.posted) == sent
+
+    now += 1.0
+    loops[0].step()
+    assert len(world.posted) == 3
