@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -111,8 +112,8 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     script = _script(around, variables, spool.write_shared("env", content) if variables else None)
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
-    preparation = Preparation(spool, defaults, encoding, around.log_root, script)
     run = Run(client, spool, journal, _policy(around), reporter)
+    preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold)
     canceller = Canceller(
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
@@ -172,6 +173,7 @@ def _script(around: Surroundings, variables: Mapping[str, str], environment: Pat
         setup=around.settings.job_setup,
         scratch=around.settings.scratch,
         umask=_umask(),
+        upstream_seconds=math.ceil(around.settings.marker_grace),
     )
 
 

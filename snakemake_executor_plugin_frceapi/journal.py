@@ -62,6 +62,7 @@ class Entry:
         works: what its job makes.
         request: what was asked of the scheduler.
         log_directory: directory of its log.
+        upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         posts: how often its body may have reached the API.
         external_jobid: the job's number at Slurm, once known.
         ended: whether its job has ended well.
@@ -74,6 +75,7 @@ class Entry:
     works: tuple[Work, ...]
     request: JobRequest
     log_directory: Path
+    upstream: tuple[str, ...] = ()
     posts: int = 0
     external_jobid: str | None = None
     ended: bool = False
@@ -234,6 +236,7 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
         works=tuple(_works(line["works"])),
         request=JobRequest(**line["request"]),
         log_directory=Path(line["log_directory"]),
+        upstream=tuple(line["upstream"]),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.dependency import parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.journal import Entry
@@ -57,16 +58,24 @@ class Preparation:
         encoding: how a job request is written.
         log_root: directory of all job logs.
         script: the settings that all run scripts of this run share.
+        hold: returns the tokens of those of this run's jobs that a job depends on, and keeps their run directories.
     """
 
     def __init__(
-        self, spool: Spool, defaults: RequestDefaults, encoding: Encoding, log_root: Path, script: RunScript
+        self,
+        spool: Spool,
+        defaults: RequestDefaults,
+        encoding: Encoding,
+        log_root: Path,
+        script: RunScript,
+        hold: Callable[[Collection[str]], tuple[str, ...]],
     ) -> None:
         self._spool = spool
         self._defaults = defaults
         self._encoding = encoding
         self._log_root = log_root
         self._script = script
+        self._hold = hold
         self._limit_asked = False
 
     def prepare(self, job: ReadyJob, job_info: Any) -> tuple[Submission, tuple[Notice, ...]]:
@@ -79,6 +88,7 @@ class Preparation:
         """
         request, notices = build_request(job.name, job.resources, job.threads, self._defaults)
         token = new_token()
+        upstream = self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
         script = replace(
@@ -87,6 +97,7 @@ class Preparation:
             done=self._spool.done_entry(token),
             log_directory=logs,
             command=self._spool.jobscript_command(token, job.jobscript, file_name),
+            upstream=[self._spool.job_directory(other) for other in upstream],
             ask_limit=self._is_first_with_limit(request),
         )
         record = {
@@ -96,6 +107,7 @@ class Preparation:
             "attempt": job.attempt,
             "jobname": job.jobname,
             "request": asdict(request),
+            "upstream": upstream,
             "log_directory": logs,
         }
         write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record)
@@ -109,6 +121,7 @@ class Preparation:
             body=self._body(request, token),
             log_directory=logs,
             prepare=write,
+            upstream=upstream,
         )
         return submission, notices
 
@@ -129,6 +142,7 @@ class Preparation:
             body=self._body(entry.request, entry.token),
             log_directory=entry.log_directory,
             prepare=lambda: None,
+            upstream=entry.upstream,
             prepared=True,
             inherited=True,
             posts=entry.posts,

@@ -139,7 +139,7 @@ def take_over(spool: Spool) -> tuple[Journal, Legacy]:
         journal = _begin(spool.directory, left)
         for path in mine.paths:
             path.unlink(missing_ok=True)
-    keep = {entry.token for entry in left} | others.keys()
+    keep = {token for entry in left for token in (entry.token, *entry.upstream)} | others.keys()
     for token in on_disk - keep:
         spool.discard(token)
     return journal, Legacy(spool, left)

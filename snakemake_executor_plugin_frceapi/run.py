@@ -14,17 +14,19 @@ from math import inf
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
-from snakemake_executor_plugin_frceapi.granted import GrantCheck
-from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, Refused, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.intake import Intake
+from snakemake_executor_plugin_frceapi.job import Listing, Unknown
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
-from snakemake_executor_plugin_frceapi.policy import MOST_POSTS, Policy
+from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
 from snakemake_executor_plugin_frceapi.posting import Posting
+from snakemake_executor_plugin_frceapi.remarks import Remarks
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
+from snakemake_executor_plugin_frceapi.tidying import Tidying
 from snakemake_executor_plugin_frceapi.tracker import Outcome, Verdict, is_over, may_change_by_itself
 from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
 from snakemake_executor_plugin_frceapi.verdicts import Verdicts
@@ -67,16 +69,16 @@ class Run:
         self._changed = threading.Event()
         self._closed = False
         self._live: dict[str, Submission] = {}
-        self._unknown = UnknownSubmissions(spool, policy.unknown_seconds, clock)
         self._waiting: set[str] = set()
-        self._odd_words: set[str] = set()
         self._listed = -inf
-        self._grants = GrantCheck()
+        self._tidying = Tidying(spool)
+        self._remarks = Remarks(spool, reporter.warn)
         self._verdicts = Verdicts(spool, policy.graces, reporter.say, clock)
         self._outages = OutageMonitor(reporter.warn, clock)
-        self._submitter = Submitter(
-            Posting(service.submit_job, journal), policy.connections, self._outages, self.wake, threads
-        )
+        submit = Posting(service.submit_job, journal)
+        submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
+        unknown = UnknownSubmissions(spool, policy.unknown_seconds, clock)
+        self._intake = Intake(spool, journal, reporter, submitter, unknown, self._tidying, self._accept)
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -90,7 +92,7 @@ class Run:
     @property
     def live(self) -> list[Submission]:
         """The submissions that the API has taken or may have taken, and whose end is not known."""
-        return [*self._live.values(), *self._unknown.items]
+        return [*self._live.values(), *self._intake.unknown]
 
     def submit(self, item: Submission, after: Sequence[Submission] = ()) -> None:
         """Hand over a job; its outcome is reported by a later `look`.
@@ -103,7 +105,7 @@ class Run:
             with self._round:
                 self._replace(item, after)
         else:
-            self._submitter.put(item)
+            self._intake.put(item)
         self.wake()
 
     def adopt(self, item: Submission, *, has_ended: bool) -> None:
@@ -114,8 +116,23 @@ class Run:
             has_ended: whether its job is known to have ended well.
         """
         with self._round:
+            self._tidying.hold(item.upstream)
             self._enter(item, has_ended=has_ended)
         self.wake()
+
+    def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
+        """Keep the run directories of active jobs until the submission that is made of them is over.
+
+        Args:
+            external_jobids: numbers of jobs, of other runs and users too.
+
+        Returns:
+            The tokens of those that are jobs of this run.
+        """
+        with self._round:
+            tokens = tuple(token for token, item in self._live.items() if item.external_jobid in external_jobids)
+            self._tidying.hold(tokens)
+        return tokens
 
     def note_settled(self, token: str) -> None:
         """Note that Snakemake has recorded a job that ended well."""
@@ -143,12 +160,12 @@ class Run:
             GaveUp: the API has been out of reach for too long; the jobs are left alone.
         """
         with self._round:
-            for item, outcome in self._submitter.outcomes():
-                self._settle(item, outcome)
             listing = self._poller.take()
             if listing is not None:
                 self._note_listing(listing)
-            self._reconcile()
+            self._intake.settle(self._listed)
+            if self._intake.unknown:
+                self._poller.wake()
             ended = self._note_ends()
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
@@ -160,23 +177,8 @@ class Run:
         What is being sent is waited for, so that `live` is complete afterwards.
         """
         self._poller.stop()
-        unsent = self._submitter.stop(timeout_seconds)
         with self._round:
-            for item, outcome in self._submitter.outcomes():
-                match outcome:
-                    case Accepted(external_jobid):
-                        item.external_jobid = external_jobid
-                        self._live[item.token] = item
-                    case Refused() if item.posts == 1:
-                        self._journal.note(Event.REFUSED, item.token)
-                        self._spool.remove_job(item.token)
-                    case _:
-                        unsent.append(item)
-            for item in unsent:
-                if item.posts:
-                    self._unknown.add(item)
-                else:
-                    self._spool.remove_job(item.token)
+            self._live.update((item.token, item) for item in self._intake.stop(timeout_seconds))
 
     def close(self) -> None:
         """End the present `wait` for good."""
@@ -188,51 +190,27 @@ class Run:
             return None
         return {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
 
-    def _settle(self, item: Submission, outcome: SubmitOutcome) -> None:
-        match outcome:
-            case Accepted(external_jobid):
-                self._accept(item, external_jobid)
-            case Unknown(message):
-                self._unknown.add(item)
-                self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
-                self._poller.wake()
-            case Refused(_, message):
-                self._refuse(item, message)
-
     def _accept(self, item: Submission, external_jobid: str) -> None:
-        self._unknown.remove(item)
         item.external_jobid = external_jobid
         self._reporter.submitted(item)
         self._live[item.token] = item
         self._poller.wake()
-
-    def _refuse(self, item: Submission, message: str) -> None:
-        """Fail a job that the API does not take, unless an earlier post of it has arrived."""
-        if owner := self._spool.claimed_by(item.token):
-            self._arrived(item, owner)
-            return
-        self._unknown.remove(item)
-        self._journal.note(Event.REFUSED, item.token)
-        if item.posts > 1:
-            self._spool.order_cancel(item.token)
-        else:
-            self._spool.remove_job(item.token)
-        self._reporter.failed(item, f"The job was not submitted to partition '{item.request.partition}': {message}\n")
 
     def _enter(self, item: Submission, *, has_ended: bool) -> None:
         """Take up an earlier run's submission where that run has left it."""
         if has_ended:
             self._reporter.submitted(item)
             self._reporter.succeeded(item)
+            self._tidying.release(item.upstream)
             self._spool.forget_end(item.token)
-            self._spool.remove_job(item.token)
+            self._tidying.remove(item.token)
         elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
             self._accept(item, external_jobid)
             if end := self._spool.latest_end(item.token):
                 item.note_end(end, self._clock())
             self._waiting.add(item.token)
         else:
-            self._settle(item, Unknown("the earlier run that submitted it ended before the API had answered"))
+            self._intake.take(item, Unknown("the earlier run that submitted it ended before the API had answered"))
 
     def _replace(self, item: Submission, after: Sequence[Submission]) -> None:
         """Cancel what earlier runs have submitted, and send the job when none of it can run any more."""
@@ -245,33 +223,7 @@ class Run:
                 self._poller.wake()
             else:
                 self.note_cancelled(old.token)
-        self._send_if_free(item)
-
-    def _send_if_free(self, item: Submission) -> None:
-        if not item.predecessors:
-            self._submitter.put(item)
-
-    def _reconcile(self) -> None:
-        for item, owner in self._unknown.found():
-            self._arrived(item, owner)
-        for item in self._unknown.due(self._listed):
-            self._send_again(item)
-
-    def _arrived(self, item: Submission, owner: str) -> None:
-        self._journal.note(Event.ACCEPTED, item.token, external_jobid=owner)
-        self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
-        self._accept(item, owner)
-
-    def _send_again(self, item: Submission) -> None:
-        if item.posts < MOST_POSTS:
-            self._reporter.say(f"A job of rule {item.rule} has left no trace; it is submitted again under its token.")
-            self._submitter.put(item)
-            return
-        self._unknown.remove(item)
-        self._spool.order_cancel(item.token)
-        self._journal.note(Event.FAILED, item.token)
-        text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
-        self._reporter.failed(item, text)
+        self._intake.put(item)
 
     def _note_listing(self, listing: Listing) -> None:
         now = self._listed = self._clock()
@@ -279,21 +231,9 @@ class Run:
             status = listing.jobs.get(item.external_jobid or "")
             if status is None and item.history.start_seen is None and self._spool.start(item.token):
                 item.history = item.history.with_start(now)
-            elif status is not None and status.state is JobState.UNKNOWN:
-                self._warn_of_word(status.state_word)
-            if status is not None and status.state is JobState.RUNNING:
-                self._check_grant(item)
+            elif status is not None:
+                self._remarks.on_listed(item, status)
             item.history = item.history.with_listing(status, now, self._policy.graces.gap)
-
-    def _check_grant(self, item: Submission) -> None:
-        if self._grants.is_due(item.request) and (start := self._spool.start(item.token)):
-            for line in self._grants.warnings(start.external_jobid, item.request, start.given):
-                self._reporter.warn(line)
-
-    def _warn_of_word(self, word: str) -> None:
-        if word not in self._odd_words:
-            self._odd_words.add(word)
-            self._reporter.warn(f"The API lists a job as {word!r}, which is no state of sacct(1): it counts as active.")
 
     def _note_ends(self) -> set[str]:
         if not self._live:
@@ -324,11 +264,12 @@ class Run:
             self._journal.note(Event.FAILED, item.token)
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
+        self._tidying.release(item.upstream)
         if is_over(item.history):
-            self._spool.remove_job(item.token)
+            self._tidying.remove(item.token)
 
     def _succeed(self, item: Submission) -> None:
-        self._check_grant(item)
+        self._remarks.on_started(item)
         self._journal.note(Event.ENDED, item.token)
         self._reporter.succeeded(item)
         if not self._policy.keep_successful_logs:
@@ -338,7 +279,7 @@ class Run:
     def _give_way(self, item: Submission, successor: Submission) -> None:
         self.note_cancelled(item.token)
         successor.predecessors.discard(item.token)
-        self._send_if_free(successor)
+        self._intake.put(successor)
 
     def _check_patience(self) -> None:
         for call in (polling.CALL, submission.CALL):

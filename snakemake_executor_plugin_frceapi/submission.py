@@ -32,6 +32,7 @@ class Submission:
         request: what is asked of the scheduler.
         body: the encoded request.
         log_directory: directory of its log.
+        upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         prepare: writes its run directory; called once, before the first POST.
         prepared: whether that was done.
         inherited: whether an earlier run has submitted it.
@@ -52,6 +53,7 @@ class Submission:
     body: bytes
     log_directory: Path
     prepare: Callable[[], None]
+    upstream: tuple[str, ...] = ()
     prepared: bool = False
     inherited: bool = False
     posts: int = 0
@@ -80,6 +82,7 @@ class Submission:
             works=self.works,
             request=self.request,
             log_directory=self.log_directory,
+            upstream=self.upstream,
             posts=self.posts,
             external_jobid=self.external_jobid,
         )

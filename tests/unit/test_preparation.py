@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,9 +47,14 @@ class World:
 
     def __init__(self, top: Path) -> None:
         self.spool = Spool(top / "spool")
-        self.preparation = Preparation(
-            self.spool, RequestDefaults("norm", 4000, None), Encoding(), top / "logs", SHARED
-        )
+        self.held: list[set[str]] = []
+        defaults = RequestDefaults("norm", 4000, None)
+        self.preparation = Preparation(self.spool, defaults, Encoding(), top / "logs", SHARED, self.hold)
+
+    def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
+        """Stand for `Run.hold`, in a run that has the jobs 7 and 8."""
+        self.held.append(set(external_jobids))
+        return tuple(f"t{jobid}" for jobid in sorted(external_jobids) if jobid in {"7", "8"})
 
     def script(self, token: str) -> list[str]:
         """The lines of a run script."""
@@ -187,3 +193,34 @@ def test_refuses_what_cannot_be_asked_for(job: ReadyJob, words: str, world: Worl
     with pytest.raises(JobError, match=words):
         world.preparation.prepare(job, None)
     assert not world.spool.has_jobs()
+
+
+def test_looks_into_the_jobs_of_this_run_that_must_have_succeeded(world: World) -> None:
+    """The run script knows the run directories of those jobs, and their tokens are kept; others are Slurm's affair."""
+    job = replace(JOB, resources={**JOB.resources, "dependency": "afterok:7:9,afterany:8"})
+    submission, _ = world.preparation.prepare(job, None)
+    submission.prepare()
+
+    assert world.held == [{"7", "9"}]
+    assert submission.upstream == ("t7",)
+    assert f"frceapi_upstream=({world.spool.job_directory('t7')})" in world.script(submission.token)
+
+
+def test_looks_into_no_job_without_a_dependency(world: World) -> None:
+    """A job without a dependency, and one for which any of several is enough, begins at once."""
+    any_of = replace(JOB, resources={**JOB.resources, "dependency": "afterok:7?afterok:8"})
+
+    assert world.preparation.prepare(JOB, None)[0].upstream == ()
+    assert world.preparation.prepare(any_of, None)[0].upstream == ()
+
+
+def test_resumes_what_an_earlier_run_has_submitted(world: World) -> None:
+    """A submission comes out of the journal as it went in, and nothing of it is written again."""
+    fresh, _ = world.preparation.prepare(JOB, "info")
+    fresh.posts, fresh.external_jobid = 2, "17"
+    resumed = world.preparation.resume(fresh.entry(), "other")
+
+    assert resumed.entry() == fresh.entry()
+    assert (resumed.body, resumed.job_info) == (fresh.body, "other")
+    assert resumed.prepared
+    assert resumed.inherited

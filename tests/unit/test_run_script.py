@@ -198,9 +198,8 @@ def test_records_what_slurm_gave_the_job(node: Node) -> None:
     start = parse_start((node.directory / "started").read_text())
 
     assert start is not None
-    assert (start.external_jobid, start.node, start.cluster) == ("9", "cn12", "frce")
+    assert (start.external_jobid, start.restart, start.node, start.cluster) == ("9", 2, "cn12", "frce")
     assert {name: value for name, value in start.given.items() if value and name not in ("start", "cpus_usable")} == {
-        "restart": "2",
         "partition": "norm",
         "ntasks": "2",
         "cpus_per_task": "4",
@@ -247,7 +246,7 @@ def test_records_a_start_without_anything_from_slurm(node: Node) -> None:
     start = parse_start((node.directory / "started").read_text())
 
     assert start is not None
-    assert (start.node, start.cluster, start.given["restart"]) == (os.uname().nodename, "", "0")
+    assert (start.restart, start.node, start.cluster) == (0, os.uname().nodename, "")
 
 
 def test_refuses_to_run_outside_slurm(node: Node) -> None:

@@ -1,0 +1,136 @@
+"""The way of submissions to the cluster: each is sent, looked for where nobody answered, and handed on or reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from snakemake_executor_plugin_frceapi.job import Accepted, Refused, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.journal import Event, Journal
+from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
+from snakemake_executor_plugin_frceapi.ports import Reporter
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
+from snakemake_executor_plugin_frceapi.tidying import Tidying
+from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
+
+
+class Intake:
+    """Takes submissions until the API has taken or refused them.
+
+    Args:
+        spool: the run directory.
+        journal: what is written down of each submission.
+        reporter: who wants the news.
+        submitter: sends them.
+        unknown: looks for those without an answer.
+        tidying: removes the run directories of those that never arrived.
+        accept: is given each that the API has taken, and its external jobid.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        journal: Journal,
+        reporter: Reporter,
+        submitter: Submitter,
+        unknown: UnknownSubmissions,
+        tidying: Tidying,
+        accept: Callable[[Submission, str], None],
+    ) -> None:
+        self._spool = spool
+        self._journal = journal
+        self._reporter = reporter
+        self._submitter = submitter
+        self._unknown = unknown
+        self._tidying = tidying
+        self._accept = accept
+
+    @property
+    def unknown(self) -> list[Submission]:
+        """Those that may have arrived."""
+        return self._unknown.items
+
+    def put(self, item: Submission) -> None:
+        """Send a submission as soon as nothing that it waits for is left."""
+        if not item.predecessors:
+            self._submitter.put(item)
+
+    def settle(self, listed: float) -> None:
+        """Deal with what has come of submissions.
+
+        Args:
+            listed: when the last valid listing came.
+        """
+        for item, outcome in self._submitter.outcomes():
+            self.take(item, outcome)
+        for item, owner in self._unknown.found():
+            self._arrived(item, owner)
+        for item in self._unknown.due(listed):
+            self._send_again(item)
+
+    def take(self, item: Submission, outcome: SubmitOutcome) -> None:
+        """Deal with what has come of one submission."""
+        match outcome:
+            case Accepted(external_jobid):
+                self._unknown.remove(item)
+                self._accept(item, external_jobid)
+            case Unknown(message):
+                self._unknown.add(item)
+                self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
+            case Refused(_, message):
+                self._refuse(item, message)
+
+    def stop(self, timeout_seconds: float) -> list[Submission]:
+        """Send nothing more, wait for what is being sent, and return what the API has taken last."""
+        unsent = self._submitter.stop(timeout_seconds)
+        accepted = []
+        for item, outcome in self._submitter.outcomes():
+            match outcome:
+                case Accepted(external_jobid):
+                    self._unknown.remove(item)
+                    item.external_jobid = external_jobid
+                    accepted.append(item)
+                case Refused() if item.posts == 1:
+                    self._journal.note(Event.REFUSED, item.token)
+                    self._tidying.remove(item.token)
+                case _:
+                    unsent.append(item)
+        for item in unsent:
+            if item.posts:
+                self._unknown.add(item)
+            else:
+                self._tidying.remove(item.token)
+        return accepted
+
+    def _arrived(self, item: Submission, owner: str) -> None:
+        self._unknown.remove(item)
+        self._journal.note(Event.ACCEPTED, item.token, external_jobid=owner)
+        self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
+        self._accept(item, owner)
+
+    def _refuse(self, item: Submission, message: str) -> None:
+        """Fail a job that the API does not take, unless an earlier post of it has arrived."""
+        if owner := self._spool.claimed_by(item.token):
+            self._arrived(item, owner)
+            return
+        if item.posts > 1:
+            self._spool.order_cancel(item.token)
+        else:
+            self._tidying.remove(item.token)
+        text = f"The job was not submitted to partition '{item.request.partition}': {message}\n"
+        self._fail(item, Event.REFUSED, text)
+
+    def _send_again(self, item: Submission) -> None:
+        if item.posts < MOST_POSTS:
+            self._reporter.say(f"A job of rule {item.rule} has left no trace; it is submitted again under its token.")
+            self._submitter.put(item)
+            return
+        self._spool.order_cancel(item.token)
+        text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
+        self._fail(item, Event.FAILED, text)
+
+    def _fail(self, item: Submission, event: Event, text: str) -> None:
+        self._unknown.remove(item)
+        self._tidying.release(item.upstream)
+        self._journal.note(event, item.token)
+        self._reporter.failed(item, text)

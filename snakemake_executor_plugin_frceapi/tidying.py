@@ -1,0 +1,42 @@
+"""When a run directory can go: its own job is over, and no other job has to look into it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from snakemake_executor_plugin_frceapi.spool import Spool
+
+
+class Tidying:
+    """Removes run directories, as soon as nobody needs them.
+
+    Args:
+        spool: the run directory.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._readers: Counter[str] = Counter()
+        self._over: set[str] = set()
+
+    def hold(self, tokens: Iterable[str]) -> None:
+        """Keep the run directories that the job of one more submission looks into before it begins."""
+        self._readers.update(tokens)
+
+    def release(self, tokens: Iterable[str]) -> None:
+        """That submission is over: what only its job looked into can go."""
+        for token in tokens:
+            self._readers[token] -= 1
+            if self._readers[token] <= 0:
+                del self._readers[token]
+                if token in self._over:
+                    self.remove(token)
+
+    def remove(self, token: str) -> None:
+        """Remove the run directory of a submission whose job has ended by itself, or when its last reader is over."""
+        if token in self._readers:
+            self._over.add(token)
+        else:
+            self._over.discard(token)
+            self._spool.remove_job(token)
