@@ -312,7 +312,7 @@ def _wait(rule: _Rule, history: History, now: float, time_limit_seconds: float |
 def _await_trace(history: History, time_limit_seconds: float | None, graces: Graces) -> Verdict:
     if history.start_seen is not None and time_limit_seconds is not None:
         until = history.start_seen + time_limit_seconds + graces.kill_wait + graces.requeue
-        if _listed_at(history) < until:
+        if _listed_at(history) < max(until, history.state_seen + graces.marker):
             return ACTIVE
         return _failed("it started, its time limit is over, and it is neither listed nor has it left an exit status")
     if history.unlisted_seconds < graces.window + graces.marker:

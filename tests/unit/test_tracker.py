@@ -171,6 +171,17 @@ def test_waits_for_the_time_limit_of_a_job_that_started_and_is_not_listed() -> N
     assert judge(history.with_listing(None, over), over, LIMIT, GRACES) == Verdict(Outcome.FAILED, OVERDUE)
 
 
+def test_waits_for_the_marker_of_an_overdue_job_that_is_listed_no_more() -> None:
+    """Who did not look for long, and finds the job gone from the listing, may see its end only after a while."""
+    begin = SEEN + LONG
+    history = a_history("none", "RUNNING").with_listing(None, begin)
+
+    assert judge(history, begin, LIMIT, GRACES) == ACTIVE
+    assert judge(history.with_listing(None, begin + 89.9), begin + 89.9, LIMIT, GRACES) == ACTIVE
+    late = history.with_listing(None, begin + 90.0)
+    assert judge(late, begin + 90.0, LIMIT, GRACES) == Verdict(Outcome.FAILED, OVERDUE)
+
+
 @pytest.mark.parametrize(("started", "limit"), [(False, LIMIT), (False, None), (True, None)])
 def test_waits_a_day_of_listings_for_a_job_without_a_trace(started: bool, limit: float | None) -> None:  # noqa: FBT001
     """Without a start or a time limit it fails when valid listings have not listed it for a day and the grace."""
