@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_executor_plugin_frceapi.sandbox.config import SandboxConfig
+from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
 from tests.cluster.desk import Desk
 from tests.cluster.rig import Rig, running_rig
 from tests.cluster.system import why_not
@@ -39,3 +41,15 @@ def desk(rig: Rig, tmp_path: Path) -> Iterator[Desk]:
     yield made
     made.end_runs()
     rig.slurm.cancel_all()
+
+
+@pytest.fixture
+def forgetful(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
+    """A gateway to the same Slurm whose faults a test can set; the desk's runs use it."""
+    for name, value in desk.rig.slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    gateway = SlurmGateway(SandboxConfig(directory=desk.directory.parent), None)
+    gateway.start()
+    desk.environment["SNAKEMAKE_FRCEAPI_URL"] = gateway.url
+    yield gateway
+    gateway.stop()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.sandbox.config import SandboxConfig
-from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
-
 if TYPE_CHECKING:
+    from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
     from tests.cluster.desk import Desk
 
 _ALL_KEYS = """
@@ -51,18 +48,6 @@ _LARGE_MEMORY = """
         resources: mem_mb_per_cpu=600
         shell: "echo $SLURM_CPUS_PER_TASK $SLURM_MEM_PER_CPU >{output}"
 """
-
-
-@pytest.fixture
-def forgetful(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
-    """A gateway to the same Slurm whose faults a test can set; the desk's runs use it."""
-    for name, value in desk.rig.slurm.environment.items():
-        monkeypatch.setenv(name, value)
-    gateway = SlurmGateway(SandboxConfig(directory=desk.directory.parent), None)
-    gateway.start()
-    desk.environment["SNAKEMAKE_FRCEAPI_URL"] = gateway.url
-    yield gateway
-    gateway.stop()
 
 
 def finished_job(desk: Desk) -> str:
