@@ -8,8 +8,9 @@ from snakemake_executor_plugin_frceapi.job import Accepted, Refused, SubmitOutco
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
 from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
 from snakemake_executor_plugin_frceapi.ports import Reporter
+from snakemake_executor_plugin_frceapi.site_guard import SiteGuard
 from snakemake_executor_plugin_frceapi.spool import Spool
-from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
+from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tidying import Tidying
 from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
 
@@ -21,7 +22,7 @@ class Intake:
         spool: the run directory.
         journal: what is written down of each submission.
         reporter: who wants the news.
-        submitter: sends them.
+        guard: keeps the submitter that sends them.
         unknown: looks for those without an answer.
         tidying: removes the run directories of those that never arrived.
         accept: is given each that the API has taken, and its external jobid.
@@ -32,7 +33,7 @@ class Intake:
         spool: Spool,
         journal: Journal,
         reporter: Reporter,
-        submitter: Submitter,
+        guard: SiteGuard,
         unknown: UnknownSubmissions,
         tidying: Tidying,
         accept: Callable[[Submission, str], None],
@@ -40,7 +41,8 @@ class Intake:
         self._spool = spool
         self._journal = journal
         self._reporter = reporter
-        self._submitter = submitter
+        self._guard = guard
+        self._submitter = guard.submitter
         self._unknown = unknown
         self._tidying = tidying
         self._accept = accept
@@ -73,12 +75,13 @@ class Intake:
         match outcome:
             case Accepted(external_jobid):
                 self._unknown.remove(item)
+                self._guard.note_accepted()
                 self._accept(item, external_jobid)
             case Unknown(message):
                 self._unknown.add(item)
                 self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
-            case Refused(_, message):
-                self._refuse(item, message)
+            case Refused():
+                self._refuse(item, outcome)
 
     def stop(self, timeout_seconds: float) -> list[Submission]:
         """Send nothing more, wait for what is being sent, and return what the API has taken last."""
@@ -104,11 +107,12 @@ class Intake:
 
     def _arrived(self, item: Submission, owner: str) -> None:
         self._unknown.remove(item)
+        self._guard.note_accepted()
         self._journal.note(Event.ACCEPTED, item.token, external_jobid=owner)
         self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
         self._accept(item, owner)
 
-    def _refuse(self, item: Submission, message: str) -> None:
+    def _refuse(self, item: Submission, refused: Refused) -> None:
         """Fail a job that the API does not take, unless an earlier post of it has arrived."""
         if owner := self._spool.claimed_by(item.token):
             self._arrived(item, owner)
@@ -117,7 +121,8 @@ class Intake:
             self._spool.order_cancel(item.token)
         else:
             self._tidying.remove(item.token)
-        text = f"The job was not submitted to partition '{item.request.partition}': {message}\n"
+        text = f"The job was not submitted to partition '{item.request.partition}': {refused.message}\n"
+        self._guard.note_refused(refused)
         self._fail(item, Event.REFUSED, text)
 
     def _send_again(self, item: Submission) -> None:
@@ -126,6 +131,7 @@ class Intake:
             self._submitter.put(item)
             return
         self._spool.order_cancel(item.token)
+        self._guard.note_lost()
         text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
         self._fail(item, Event.FAILED, text)
 

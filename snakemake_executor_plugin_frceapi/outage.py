@@ -32,12 +32,14 @@ class _Trouble:
         resume: when it may be tried again.
         seconds: how long it has not been answered, times in which nobody asked left out.
         tries: failures in a row; calls that were under way at the same time count as one.
+        fault: why it failed last.
     """
 
     last: float
     resume: float
     seconds: float = 0.0
     tries: int = 0
+    fault: str = ""
 
 
 class OutageMonitor:
@@ -89,9 +91,7 @@ class OutageMonitor:
             if is_news:
                 self._told.add(type(fault))
         if is_news:
-            self._say(
-                f"{str(fault).rstrip('.')}. Jobs that were submitted go on; the call is tried again until it works."
-            )
+            self._say(f"{trouble.fault}. Jobs that were submitted go on; the call is tried again until it works.")
         return wait
 
     def succeeded(self, call: str) -> None:
@@ -116,10 +116,16 @@ class OutageMonitor:
             trouble = self._troubles.get(call)
             return trouble.seconds if trouble else 0.0
 
+    def last_fault(self, call: str) -> str:
+        """Return why a call failed last, nothing once it is answered."""
+        with self._lock:
+            trouble = self._troubles.get(call)
+            return trouble.fault if trouble else ""
+
     def _count(self, trouble: _Trouble, fault: ServiceError, now: float, *, is_lost: bool) -> float:
         gap = now - trouble.last
         trouble.seconds += gap if gap <= self._longest_gap else 0.0
-        trouble.last = now
+        trouble.last, trouble.fault = now, str(fault).rstrip(".")
         if now >= trouble.resume:
             trouble.tries += 1
         is_accident = is_lost and trouble.tries == 1 and _asked(fault) is None

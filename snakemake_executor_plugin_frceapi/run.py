@@ -23,6 +23,7 @@ from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
 from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.remarks import Remarks
+from snakemake_executor_plugin_frceapi.site_guard import SiteGuard
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
@@ -33,6 +34,9 @@ from snakemake_executor_plugin_frceapi.verdicts import Verdicts
 
 LOOK_SECONDS = 1.0
 """Time between two looks for ends."""
+
+LONGEST_ROUND_SECONDS = 60.0
+"""Time between two looks beyond which the machine slept or the process was stopped; what is waited for is put off."""
 
 
 class GaveUp(FrceapiError):
@@ -71,14 +75,16 @@ class Run:
         self._live: dict[str, Submission] = {}
         self._waiting: set[str] = set()
         self._listed = -inf
+        self._looked = clock()
         self._tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
         self._verdicts = Verdicts(spool, policy.graces, reporter.say, clock)
-        self._outages = OutageMonitor(reporter.warn, clock)
+        self._outages = OutageMonitor(reporter.warn, clock, policy.graces.gap)
         submit = Posting(service.submit_job, journal)
         submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
+        self._guard = SiteGuard(submitter, spool, reporter.warn)
         unknown = UnknownSubmissions(spool, policy.unknown_seconds, clock)
-        self._intake = Intake(spool, journal, reporter, submitter, unknown, self._tidying, self._accept)
+        self._intake = Intake(spool, journal, reporter, self._guard, unknown, self._tidying, self._accept)
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -158,8 +164,10 @@ class Run:
 
         Raises:
             GaveUp: the API has been out of reach for too long; the jobs are left alone.
+            SiteUnusable: jobs fail one after another for a reason of the site.
         """
         with self._round:
+            self._note_sleep()
             listing = self._poller.take()
             if listing is not None:
                 self._note_listing(listing)
@@ -170,6 +178,8 @@ class Run:
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
             self._check_patience()
+            self._guard.check(len(self._live))
+            self._looked = self._clock()
 
     def stop(self, timeout_seconds: float) -> None:
         """Submit nothing more and ask for no more listings.
@@ -225,6 +235,13 @@ class Run:
                 self.note_cancelled(old.token)
         self._intake.put(item)
 
+    def _note_sleep(self) -> None:
+        """Put off what is waited for if nobody has looked for long: that is no time in which nothing came."""
+        slept = self._clock() - self._looked - LONGEST_ROUND_SECONDS
+        if slept > 0:
+            for item in self.live:
+                item.put_off(slept, self._looked)
+
     def _note_listing(self, listing: Listing) -> None:
         now = self._listed = self._clock()
         for item in self._live.values():
@@ -262,6 +279,7 @@ class Run:
             self._succeed(item)
         else:
             self._journal.note(Event.FAILED, item.token)
+            self._guard.note_failed(item)
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
         self._tidying.release(item.upstream)
@@ -271,6 +289,7 @@ class Run:
     def _succeed(self, item: Submission) -> None:
         self._remarks.on_started(item)
         self._journal.note(Event.ENDED, item.token)
+        self._guard.note_succeeded()
         self._reporter.succeeded(item)
         if not self._policy.keep_successful_logs:
             with suppress(OSError):
@@ -285,7 +304,8 @@ class Run:
         for call in (polling.CALL, submission.CALL):
             lasted = self._outages.lasted(call)
             if lasted > self._policy.outage_seconds:
+                tolerance = f"--frceapi-outage-tolerance {self._policy.outage_seconds / 3600:g}"
                 raise GaveUp(
-                    f"The API has not answered {call} for {lasted / 3600:.1f} h (--frceapi-outage-tolerance "
-                    f"{self._policy.outage_seconds / 3600:g}); Snakemake gives up and leaves the jobs alone."
+                    f"No {call} has worked for {lasted / 3600:.1f} h ({tolerance}): {self._outages.last_fault(call)}; "
+                    "Snakemake gives up and leaves the jobs alone."
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,17 @@ class Submission:
         """Note an end marker that was seen."""
         self.history = self.history.with_end(end, now)
         self.external_jobid = end.external_jobid
+
+    def put_off(self, seconds: float, before: float) -> None:
+        """Wait for so much longer for all that was waited for at a time `before`."""
+
+        def later(since: float) -> float:
+            return since + seconds if since <= before else since
+
+        history = self.history
+        self.history = replace(history, state_seen=later(history.state_seen), end_seen=later(history.end_seen))
+        if self.unknown_since is not None:
+            self.unknown_since = later(self.unknown_since)
 
     def entry(self) -> Entry:
         """Return what the journal keeps of it."""

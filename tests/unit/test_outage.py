@@ -176,9 +176,11 @@ def test_measures_each_call_from_its_first_failure(world: World) -> None:
     world.fails("other")
     world.fails("other", after=5)
     assert (world.monitor.lasted("one"), world.monitor.lasted("other")) == (30.0, 5.0)
+    assert world.monitor.last_fault("one") == "hpcapi does not answer"
 
     world.works("one")
     assert (world.monitor.lasted("one"), world.monitor.lasted("other")) == (0.0, 5.0)
+    assert world.monitor.last_fault("one") == ""
 
 
 def test_forgets_a_call_that_nobody_waits_for(world: World) -> None:
