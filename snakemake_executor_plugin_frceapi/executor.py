@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 import sys
 import threading
@@ -60,6 +61,7 @@ class Executor(RemoteExecutor):
         self._closed = False
         try:
             self._parts = self._assemble()
+            atexit.register(self._end)  # where nothing is to be done, Snakemake does not call `shutdown`
             self._take_stock()
         except (FrceapiError, KeyboardInterrupt) as error:
             self.wait = False
@@ -133,13 +135,18 @@ class Executor(RemoteExecutor):
         """End the run."""
         if self._closed:
             return
-        self._closed = True
-        if self._parts is not None:
-            self._parts.departure.close()
-            self._parts.close()
+        self._end()
         super().shutdown()  # type: ignore[no-untyped-call]  # the interface gives it no types
         for number, handler in self._former_handlers.items():
             signal.signal(number, handler)
+
+    def _end(self) -> None:
+        """End the parts of the run, and leave no file that no job needs."""
+        self._closed = True
+        atexit.unregister(self._end)
+        if self._parts is not None:
+            self._parts.departure.close()
+            self._parts.close()
 
     def submitted(self, submission: Submission) -> None:
         """Report that the API has taken a job."""
