@@ -34,6 +34,7 @@ class SiteGuard:
         self._warn = warn
         self._breaker = CircuitBreaker()
         self._holds = False
+        self._told = False
 
     def note_accepted(self) -> None:
         """Note that the API took a job."""
@@ -69,18 +70,24 @@ class SiteGuard:
         Raises:
             SiteUnusable: nothing can be submitted any more.
         """
-        held, self._holds = self._holds, self._breaker.is_open
-        if not self._holds:
-            if held:
-                self._warn("Jobs are submitted again, because one was taken or has begun.")
-                self.submitter.release()
+        if not self._breaker.is_open:
+            self._resume()
             return
         self.submitter.hold()
+        self._holds = True
         if not live and not self.submitter.is_sending:
             raise SiteUnusable(
                 f"{self._breaker.message()}. Snakemake gives up, because further jobs would fare no better; start it "
                 "again when that is mended, and what has ended well is not run again."
             )
-        if not held:
+        if live and not self._told:
+            self._told = True
             jobs = "the job that the cluster still has goes" if live == 1 else f"{live} jobs that the cluster has go"
             self._warn(f"{self._breaker.message()}. Nothing more is submitted; {jobs} on.")
+
+    def _resume(self) -> None:
+        if self._told:
+            self._warn("Jobs are submitted again, because one was taken or has begun.")
+        if self._holds:
+            self.submitter.release()
+        self._holds = self._told = False
