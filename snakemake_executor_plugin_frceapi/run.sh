@@ -109,6 +109,9 @@ frceapi_cancel_ordered() {
     [ "$order" = cancel ]
 } 2>/dev/null
 
+# Whether nobody waits for this job any more: its run directory was removed, and the file system that held it answers.
+frceapi_is_given_up() { [ -d "${frceapi_directory%/*}" ] && [ ! -e "$frceapi_directory" ]; }
+
 # Ends a job whose command was not begun.
 frceapi_leave() {
     trap '' TERM INT HUP
@@ -227,8 +230,10 @@ frceapi_make_tmpdir() {
 }
 
 frceapi_watch() {
+    local looks=0
     while sleep "$frceapi_watch_seconds"; do
-        if frceapi_cancel_ordered; then kill -USR1 $$; fi
+        if frceapi_is_given_up; then looks=$((looks + 1)); else looks=0; fi
+        if [ "$looks" -ge 2 ] || frceapi_cancel_ordered; then kill -USR1 $$; fi
     done
 }
 
@@ -289,6 +294,10 @@ frceapi_main() {
     frceapi_record_start
     ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before it started"
     [ "${#frceapi_upstream[@]}" = 0 ] || frceapi_await_upstream
+    ! frceapi_is_given_up || {
+        frceapi_say "the run directory $frceapi_directory was removed; nothing is run"
+        exit 74
+    }
     frceapi_make_tmpdir
     frceapi_run
 }

@@ -383,6 +383,28 @@ def test_ends_a_running_job_when_it_is_cancelled(node: Node) -> None:
     assert not alive(int((node.script.workdir / "pid").read_text()))
 
 
+def test_ends_a_running_job_whose_run_directory_is_removed(node: Node) -> None:
+    """The order to cancel is gone with its directory, and so is whoever waits for the job."""
+    node.runs("sleep 600 & echo $! >pid.part; mv pid.part pid; wait")
+    process = node.start()
+    wait_until(lambda: node.wrote("pid"))
+    node.directory.rename(node.directory.with_name("hidden"))
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 143
+    assert not alive(int((node.script.workdir / "pid").read_text()))
+
+
+def test_runs_nothing_whose_run_directory_is_removed_as_it_starts(node: Node) -> None:
+    """A job that was given up between its claim and its command does not begin the command."""
+    node.runs("touch ran")
+    node.program("mv", f"/bin/mv {node.directory} {node.directory}.hidden")
+
+    assert node.run() == 74
+    assert not node.wrote("ran")
+    assert "was removed; nothing is run" in node.log()
+
+
 def test_ends_what_the_job_command_left_running(node: Node) -> None:
     """Background processes of the job command are ended with it."""
     node.runs("sleep 600 & echo $! >pid")
