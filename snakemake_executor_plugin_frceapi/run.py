@@ -8,6 +8,7 @@ whose verdict may have changed. It is called by one thread only. Nothing here kn
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from math import inf
@@ -74,6 +75,7 @@ class Run:
         self._closed = False
         self._live: dict[str, Submission] = {}
         self._waiting: set[str] = set()
+        self._settled: deque[str] = deque()
         self._listed = -inf
         self._looked = clock()
         self._tidying = Tidying(spool)
@@ -141,8 +143,9 @@ class Run:
         return tokens
 
     def note_settled(self, token: str) -> None:
-        """Note that Snakemake has recorded a job that ended well."""
+        """Note that Snakemake has recorded a job that ended well; called from any thread, Snakemake's locks held."""
         self._journal.note(Event.SETTLED, token)
+        self._settled.append(token)
 
     def note_cancelled(self, token: str) -> None:
         """Note that a job was cancelled and is over."""
@@ -177,6 +180,7 @@ class Run:
             ended = self._note_ends()
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
+            self._remove_settled()
             self._check_patience()
             self._guard.check(len(self._live))
             self._looked = self._clock()
@@ -189,6 +193,7 @@ class Run:
         self._poller.stop()
         with self._round:
             self._live.update((item.token, item) for item in self._intake.stop(timeout_seconds))
+            self._remove_settled()
 
     def close(self) -> None:
         """End the present `wait` for good."""
@@ -213,7 +218,6 @@ class Run:
             self._reporter.succeeded(item)
             self._tidying.release(item.upstream)
             self._spool.forget_end(item.token)
-            self._tidying.remove(item.token)
         elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
             self._accept(item, external_jobid)
             if end := self._spool.latest_end(item.token):
@@ -283,7 +287,7 @@ class Run:
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
         self._tidying.release(item.upstream)
-        if is_over(item.history):
+        if verdict.outcome is not Outcome.SUCCEEDED and is_over(item.history):
             self._tidying.remove(item.token)
 
     def _succeed(self, item: Submission) -> None:
@@ -294,6 +298,11 @@ class Run:
         if not self._policy.keep_successful_logs:
             with suppress(OSError):
                 item.log.unlink()
+
+    def _remove_settled(self) -> None:
+        """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
+        while self._settled:
+            self._tidying.remove(self._settled.popleft())
 
     def _give_way(self, item: Submission, successor: Submission) -> None:
         self.note_cancelled(item.token)

@@ -25,6 +25,7 @@ from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _LONGEST_MARKER = 4096
+_HIDDEN = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +88,19 @@ class Spool:
         Raises:
             OSError: it cannot be written; then nothing of it is left.
         """
-        directory = self.job_directory(token)
-        directory.mkdir(mode=0o700)
+        # Made under another name, so that it is there completely or not at all, whenever this process is killed.
+        hidden = self._hidden(token)
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.mkdir(mode=0o700)
         try:
-            directory.chmod(0o700)
-            _write_private(directory / name, jobscript)
-            _write_private(directory / "run.sh", script.render())
-            _write_private(directory / "job.json", json.dumps(record, ensure_ascii=False, default=str))
-            _write_private(directory / "control", "run\n")
+            hidden.chmod(0o700)
+            _write_private(hidden / name, jobscript)
+            _write_private(hidden / "run.sh", script.render())
+            _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=str))
+            _write_private(hidden / "control", "run\n")
+            hidden.rename(self.job_directory(token))
         except (OSError, UnicodeError):
-            self.remove_job(token)
+            shutil.rmtree(hidden, ignore_errors=True)
             raise
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
@@ -175,12 +179,19 @@ class Spool:
             self.done_entry(token).unlink()
 
     def remove_job(self, token: str) -> None:
-        """Remove everything of a submission whose job has ended by itself."""
-        shutil.rmtree(self.job_directory(token), ignore_errors=True)
+        """Remove everything of a submission whose job has ended by itself.
+
+        It is moved out of the way first: a twin that starts just now must not find the directory without its claim.
+        """
+        hidden = self._hidden(token)
+        with suppress(OSError):
+            self.job_directory(token).rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
 
     def tokens(self) -> set[str]:
         """Return the tokens of which a run directory or an end is left."""
-        return {path.name for directory in (self._jobs, self._done) for path in _listdir(directory)}
+        found = (path.name for directory in (self._jobs, self._done) for path in _listdir(directory))
+        return {name.removeprefix(_HIDDEN) for name in found}
 
     def has_job(self, token: str) -> bool:
         """Return whether the run directory of a submission is there."""
@@ -206,6 +217,10 @@ class Spool:
         """Remove everything that `write_shared` has kept."""
         for path in _listdir(self._shared):
             path.unlink(missing_ok=True)
+
+    def _hidden(self, token: str) -> Path:
+        """Return the name of a run directory that is not there yet, or not any more."""
+        return self._jobs / f"{_HIDDEN}{token}"
 
 
 def new_token() -> str:

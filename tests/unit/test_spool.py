@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pwd
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakemake_executor_plugin_frceapi import spool as spool_module
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.spool import Spool, Start, new_token, parse_end, parse_start
@@ -112,10 +114,33 @@ def test_gives_each_submission_a_token_of_its_own() -> None:
     assert set("".join(tokens)) <= set("0123456789abcdef")
 
 
+def test_shows_no_run_directory_that_is_written_or_removed_in_part(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at any moment, this process leaves a whole run directory or what only a clean-up finds."""
+    seen = []
+    write_private = spool_module._write_private  # noqa: SLF001 - what stands there between two files
+
+    def look(path: Path, content: str | bytes) -> None:
+        seen.append(spool.has_job("t"))
+        write_private(path, content)
+
+    monkeypatch.setattr(spool_module, "_write_private", look)
+    write_job(spool, "t")
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: seen.append(spool.has_job("t")))
+    spool.remove_job("t")
+    monkeypatch.undo()
+
+    assert seen == [False] * 5
+    assert spool.tokens() == {"t"}
+    spool.discard("t")
+    assert spool.tokens() == set()
+
+
 def test_refuses_a_token_that_is_used(spool: Spool) -> None:
     """A run directory is written once."""
     write_job(spool, "t")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(OSError, match="not empty"):
         write_job(spool, "t")
 
     assert spool.has_job("t")
