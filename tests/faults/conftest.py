@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.stepped import SteppedRun
+from tests.workflows.conftest import workflow
+
+__all__ = ["stepped", "workflow"]
 
 
 @pytest.fixture
