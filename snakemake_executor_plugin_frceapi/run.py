@@ -196,7 +196,8 @@ class Run:
             self._remove_settled()
 
     def close(self) -> None:
-        """End the present `wait` for good."""
+        """End the present `wait` for good, and remove what was kept for twins."""
+        self._tidying.close()
         self._closed = True
         self.wake()
 
@@ -207,6 +208,8 @@ class Run:
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
+        if item.posts > 1:
+            self._tidying.keep_for_twins(item.token)
         self._reporter.submitted(item)
         self._live[item.token] = item
         self._poller.wake()

@@ -18,6 +18,7 @@ class Tidying:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._readers: Counter[str] = Counter()
+        self._posted_again: set[str] = set()
         self._over: set[str] = set()
 
     def hold(self, tokens: Iterable[str]) -> None:
@@ -33,9 +34,23 @@ class Tidying:
                 if token in self._over:
                     self.remove(token)
 
+    def keep_for_twins(self, token: str) -> None:
+        """Keep the run directory of a submission that was posted again until the run ends.
+
+        A twin that starts late finds the claim there and ends at once; without it, it would look for its run directory
+        for a while, and hold what Slurm gave it.
+        """
+        self._posted_again.add(token)
+
+    def close(self) -> None:
+        """The run ends: no twin is waited for any more."""
+        kept, self._posted_again = self._posted_again, set()
+        for token in kept & self._over:
+            self.remove(token)
+
     def remove(self, token: str) -> None:
-        """Remove the run directory of a submission whose job has ended by itself, or when its last reader is over."""
-        if token in self._readers:
+        """Remove the run directory of a submission whose job has ended by itself, or as soon as nobody needs it."""
+        if token in self._readers or token in self._posted_again:
             self._over.add(token)
         else:
             self._over.discard(token)
