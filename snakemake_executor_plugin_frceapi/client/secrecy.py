@@ -1,4 +1,4 @@
-"""Keeps the secret of a sandbox's URL out of the log of urllib3, which writes the path of each request."""
+"""Keeps the secret of a sandbox's URL, which urllib3 writes with each request, and tracebacks out of its log."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class PathMask(logging.Filter):
         self._shown = urlsplit(public_url(base_url)).path.rstrip("/")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change a record that holds the path."""
+        """Change a record that holds the path, and leave out where in urllib3 something went wrong."""
         text = record.getMessage()
         if self._path and self._path in text:
             record.msg, record.args = text.replace(self._path, self._shown), None
+        record.exc_info = None
         return True
 
     def install(self) -> None:

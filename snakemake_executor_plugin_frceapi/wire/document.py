@@ -22,8 +22,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse)
 """Objects become tuples of pairs: repeated keys stay visible, and no Python code runs for each row."""
 
 
+_SMALL_BYTES = 64 * 1024
+_LEAST_BYTES_A_SIGN = 5
+
+
 def parse_document(body: bytes) -> dict[str, Any] | None:
     """Return the one JSON object of a body, or None; lines before and after it are passed over."""
+    if _is_dense(body):
+        return None
     try:
         text = body.decode("utf-8-sig")
         start = _DOCUMENT_START.search(text)
@@ -34,6 +40,12 @@ def parse_document(body: bytes) -> dict[str, Any] | None:
         return None
     clean_end = not text[end:].partition("\n")[0].strip() and not _DOCUMENT_START.search(text, end)
     return unique_fields(pairs) if clean_end else None
+
+
+def _is_dense(body: bytes) -> bool:
+    """Whether a large body is mostly brackets and commas: no listing is, and each would cost many times its size."""
+    signs = body.count(b"[") + body.count(b"{") + body.count(b",")
+    return len(body) > _SMALL_BYTES and signs * _LEAST_BYTES_A_SIGN > len(body)
 
 
 def unique_fields(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any] | None:

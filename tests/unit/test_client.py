@@ -1,21 +1,17 @@
-"""Tests of the two calls against a server made of raw sockets, which can break in every way a network can."""
+"""Tests of the two calls against a server made of raw sockets; what faults on the wire lead to is in tests/faults."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import logging
 import os
-import socket
 import ssl
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Self
 
 import pytest
 import requests
@@ -29,127 +25,15 @@ from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificat
 from snakemake_executor_plugin_frceapi.errors import (
     ConfigurationFault,
     FrceapiError,
-    ServiceError,
     SettingsError,
     TicketFault,
     TransientFault,
 )
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Listing, NotSent, Refused, SubmitOutcome, Unknown
+from tests.raw_server import ACCEPTED, HEAD, SECRET, RawServer, answer, drip, say, say_and_close
 
-SECRET = "s3cr3t-of-the-sandbox"
 BODY = b'{"script-body":"#!/bin/sh\\n","partition":"norm"}'
-ACCEPTED = b'{"status": "call_success", "reason": "12"}'
 LISTED = b'{"status": "call_success", "12": {"state": "RUNNING"}, "reason": "query_success"}'
-
-Handler = Callable[[socket.socket, int], object]
-
-
-def answer(body: bytes = ACCEPTED, status: str = "200 Success", headers: str = "") -> bytes:
-    """Return a whole HTTP answer."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
-    return head.encode() + body
-
-
-def say(*answers: bytes) -> Handler:
-    """Return a handler that gives the n-th request of a server the n-th answer, or the last."""
-    return lambda connection, number: connection.sendall(answers[min(number, len(answers)) - 1])
-
-
-def say_and_close(data: bytes) -> Handler:
-    """Return a handler that closes the connection after an answer."""
-
-    def handle(connection: socket.socket, number: int) -> None:
-        connection.sendall(data)
-        raise ConnectionAbortedError
-
-    return handle
-
-
-def reset(connection: socket.socket, number: int) -> None:
-    """Break the connection with RST."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    raise ConnectionAbortedError
-
-
-def drip(before: bytes) -> Handler:
-    """Return a handler that goes on for ever with a byte at a time."""
-
-    def handle(connection: socket.socket, number: int) -> None:
-        connection.sendall(before)
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.02)
-
-    return handle
-
-
-class RawServer:
-    """Answers on a loopback port, one thread a connection.
-
-    Attributes:
-        port: the port it listens on.
-        requests: every request as it came, head and body.
-        connections: how many connections there were.
-    """
-
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, *, reads: bool = True) -> None:
-        self._handler = handler
-        self._tls = tls
-        self._reads = reads
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self.requests: list[bytes] = []
-        self.connections = 0
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join()
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()
-
-    def url(self, scheme: str = "http", host: str = "127.0.0.1") -> str:
-        """Return a base URL with a secret, as a sandbox has."""
-        return f"{scheme}://{host}:{self.port}/{SECRET}/hpcapi"
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                self._open.append(connection)
-                self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
-                self._threads[-1].start()
-
-    def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), plain:
-            connection = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
-            with connection:
-                while not self._reads or self._read(connection):
-                    self._handler(connection, len(self.requests))
-
-    def _read(self, connection: socket.socket) -> bool:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = connection.recv(65536)
-            if not piece:
-                return False
-            data += piece
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")), 0)
-        while len(body) < length:
-            body += connection.recv(65536)
-        self.requests.append(head + b"\r\n\r\n" + body)
-        return True
 
 
 @contextlib.contextmanager
@@ -292,104 +176,6 @@ def test_works_on_after_close() -> None:
         assert client.submit_job(BODY) == Accepted("12")
 
 
-HEAD = b"HTTP/1.1 200 Success\r\nContent-Type: application/json\r\n"
-
-
-@pytest.mark.parametrize(
-    ("handler", "named"),
-    [
-        pytest.param(reset, "Connection reset by peer", id="reset after the request"),
-        pytest.param(say_and_close(b""), "it closed the connection without an answer", id="closed without an answer"),
-        pytest.param(
-            say_and_close(HEAD + b"Content-Length: 99\r\n\r\n{"), "its answer was cut off", id="truncated body"
-        ),
-        pytest.param(
-            say_and_close(HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"),
-            "its answer was cut off",
-            id="truncated chunk",
-        ),
-        pytest.param(
-            say_and_close(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{"),
-            "its answer is no HTTP",
-            id="garbage chunk",
-        ),
-        pytest.param(say_and_close(HEAD), "names no job id", id="truncated headers"),
-        pytest.param(
-            say_and_close(b"SSH-2.0-x\r\n\r\n"), "its answer is no HTTP (BadStatusLine)", id="garbage status line"
-        ),
-        pytest.param(
-            say_and_close(b"HTTP/1.1 200 " + b"x" * 70_000),
-            "its answer is no HTTP (LineTooLong)",
-            id="endless status line",
-        ),
-        pytest.param(say(answer(b"x" * 5_000)), "its answer has more than 4,096 bytes", id="too large"),
-        pytest.param(say(answer(b"")), "status code 200 with application/json, which names no job id", id="empty"),
-        pytest.param(
-            say(answer(b"<html>in</html>").replace(b"application/json", b"text/html")), "with text/html", id="HTML"
-        ),
-        pytest.param(
-            say(answer(gzip.compress(ACCEPTED), headers="Content-Encoding: gzip\r\n")), "no job id", id="compressed"
-        ),
-        pytest.param(say(answer(ACCEPTED, "500 Internal Server Error")), "status code 500", id="server error"),
-        pytest.param(
-            say(answer(b"", "503 Unavailable", "Retry-After: 7\r\n")), "status code 503", id="unavailable, come back"
-        ),
-    ],
-)
-def test_does_not_know_what_became_of_a_submission(handler: Handler, named: str) -> None:
-    """Once the request may have arrived, a broken answer is an unknown outcome, and it is not sent again."""
-    with RawServer(handler) as server:
-        outcome = submit(server.url(), max_submit_bytes=4096)
-
-    assert isinstance(outcome, Unknown)
-    assert named in message_of(outcome)
-    assert f"http://127.0.0.1:{server.port}/***/hpcapi/submit_job" in message_of(outcome)
-    assert len(server.requests) == 1
-
-
-def test_does_not_know_after_a_reset_before_the_request_was_read() -> None:
-    """A reset looks the same whether or not the request was read."""
-
-    def reset_unread(connection: socket.socket, number: int) -> None:
-        connection.recv(1, socket.MSG_PEEK)
-        reset(connection, number)
-
-    with RawServer(reset_unread, reads=False) as server:
-        outcome = submit(server.url())
-
-    assert isinstance(outcome, Unknown)
-    assert "may have taken the job" in message_of(outcome)
-
-
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param(b"HTTP/1.1 200 Suc", id="status line"),
-        pytest.param(HEAD + b"X: ", id="header"),
-        pytest.param(HEAD + b"Content-Length: 1000000\r\n\r\n", id="body"),
-        pytest.param(HEAD + b"Connection: close\r\n\r\n" + ACCEPTED, id="body without an end"),
-    ],
-)
-def test_ends_a_drip_at_the_deadline(before: bytes) -> None:
-    """A server that sends a byte now and then holds nobody longer than the deadline."""
-    with RawServer(drip(before)) as server, client_of(server.url(), submit_deadline_seconds=0.3) as client:
-        outcome = client.submit_job(BODY)
-
-    assert isinstance(outcome, Unknown)
-    assert "in 0.3 s" in message_of(outcome)
-
-
-def test_ends_a_silent_answer_at_the_deadline() -> None:
-    """So does a server that says nothing."""
-    released = threading.Event()
-    with RawServer(lambda *_: released.wait(30)) as server:
-        outcome = submit(server.url(), submit_deadline_seconds=0.2)
-        released.set()
-
-    assert isinstance(outcome, Unknown)
-    assert "did not answer in 0.2 s" in message_of(outcome)
-
-
 def test_ends_a_drip_before_tls_at_the_deadline() -> None:
     """A handshake that never ends is cut off, and surely nothing was sent."""
     with RawServer(drip(b"\x16\x03\x03\x3f\xff"), reads=False) as server:
@@ -451,91 +237,6 @@ def test_sends_nothing_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    ("handler", "kind"),
-    [(reset, TransientFault), (say(answer(LISTED * 100)), TransientFault), (say(answer(b"<html>")), TransientFault)],
-)
-def test_raises_when_there_is_no_listing(handler: Handler, kind: type[ServiceError]) -> None:
-    """A broken status request is a fault that may pass, and names the call."""
-    with (
-        RawServer(handler) as server,
-        client_of(server.url(), max_listing_bytes=4096) as client,
-        pytest.raises(kind, match=r"/\*\*\*/hpcapi/query_status") as caught,
-    ):
-        client.query_status()
-
-    assert SECRET not in str(caught.value)
-
-
-def test_follows_no_redirect() -> None:
-    """A redirect is reported with its host, and nothing is sent there."""
-    with RawServer(say(answer())) as other:
-        redirect = answer(b"", "307 Temporary Redirect", f"Location: {other.url(host='localhost')}\r\n")
-        with RawServer(say(redirect)) as server:
-            outcome = submit(server.url())
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is ConfigurationFault
-    assert "redirect to localhost is not followed" in message_of(outcome)
-    assert other.connections == 0
-
-
-def test_survives_a_redirect_to_nonsense() -> None:
-    """A location that is no URL is a redirect to nowhere."""
-    with RawServer(say(answer(b"", "302 Found", "Location: http://[\r\n"))) as server:
-        assert "redirect to nowhere" in message_of(submit(server.url()))
-
-
-def test_passes_on_retry_after() -> None:
-    """A service that is too busy says when to come back."""
-    with RawServer(say(answer(b"", "429 Too Many Requests", "Retry-After: 7\r\n"))) as server:
-        outcome = submit(server.url())
-
-    assert isinstance(outcome, NotSent)
-    assert isinstance(outcome.fault, TransientFault)
-    assert outcome.fault.retry_after_seconds == 7.0
-    assert len(server.requests) == 1
-
-
-def test_reports_a_refusal() -> None:
-    """The service's own no is final."""
-    with RawServer(say(answer(b'{"status": "call_failed", "reason": "bad_partition"}'))) as server:
-        outcome = submit(server.url())
-
-    assert isinstance(outcome, Refused)
-    assert outcome.code == "bad_partition"
-
-
-def test_tries_a_refused_token_once_more(
-    tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path
-) -> None:
-    """A 401 gets one new token; the job is submitted once."""
-    with RawServer(say(answer(b"", "401 Unauthorized"), answer()), tls) as server:
-        outcome = submit(
-            server.url("https", "localhost"), auth="kerberos", ca_bundle=bundle, target_name="HTTP@api.example.org"
-        )
-
-    assert outcome == Accepted("12")
-    assert tokens == [("localhost", "HTTP@api.example.org")]
-    assert [b"Authorization: Negotiate %d\r\n" % n in request for n, request in enumerate(server.requests, 1)] == [
-        True,
-        True,
-    ]
-
-
-def test_gives_up_when_a_second_token_is_refused(
-    tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path
-) -> None:
-    """A second 401 is a fault of the ticket."""
-    with RawServer(say(answer(b"", "401 Unauthorized")), tls) as server:
-        outcome = submit(server.url("https", "localhost"), auth="kerberos", ca_bundle=bundle)
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is TicketFault
-    assert "kinit" in message_of(outcome)
-    assert len(server.requests) == 2
-
-
 def test_has_an_authentication_for_each_thread(
     tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path
 ) -> None:
@@ -548,13 +249,15 @@ def test_has_an_authentication_for_each_thread(
 
     with (
         RawServer(say(answer()), tls) as server,
-        client_of(server.url("https", "localhost"), auth="kerberos", ca_bundle=bundle) as client,
+        client_of(
+            server.url("https", "localhost"), auth="kerberos", ca_bundle=bundle, target_name="HTTP@api.example.org"
+        ) as client,
         ThreadPoolExecutor(4) as pool,
     ):
         outcomes = [outcome for several in pool.map(work, [client] * 4) for outcome in several]
 
     assert outcomes == [Accepted("12")] * 20
-    assert len(tokens) == 4
+    assert tokens == [("localhost", "HTTP@api.example.org")] * 4
     assert server.connections == 4
 
 
@@ -571,51 +274,6 @@ def test_sends_nothing_without_a_ticket(
     assert type(outcome.fault) is TicketFault
     assert f"FILE:{tmp_path}/none" in message_of(outcome)
     assert server.connections == 0
-
-
-def test_knows_that_a_refused_connection_sent_nothing() -> None:
-    """Nobody listens, so the job can be tried again."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    outcome = submit(f"http://127.0.0.1:{port}/{SECRET}/hpcapi")
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is TransientFault
-    assert message_of(outcome) == (
-        f"cannot reach http://127.0.0.1:{port}/***/hpcapi/submit_job: Connection refused; "
-        "start the sandbox with `frceapi sandbox`, and check --frceapi-url"
-    )
-
-
-def test_knows_that_a_connection_timeout_sent_nothing() -> None:
-    """A machine that does not answer at all took nothing."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        outcome = submit(f"http://127.0.0.1:{full.getsockname()[1]}/hpcapi", connect_timeout_seconds=0.2)
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is TransientFault
-    assert "it did not answer in time" in message_of(outcome)
-
-
-def test_knows_that_an_unknown_host_got_nothing(
-    monkeypatch: pytest.MonkeyPatch, tokens: list[tuple[str, str | None]]
-) -> None:
-    """A name that cannot be resolved is a fault that may pass."""
-
-    def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    outcome = submit("https://api.example.org/hpcapi", auth="kerberos")
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is TransientFault
-    assert "https://api.example.org/hpcapi/submit_job: the host name is not known" in message_of(outcome)
-    assert "--frceapi-url" in message_of(outcome)
 
 
 def test_knows_that_an_impossible_host_got_nothing(tokens: list[tuple[str, str | None]]) -> None:
@@ -641,29 +299,6 @@ def test_trusts_the_certificates_of_the_environment(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     with RawServer(say(answer()), tls) as server:
         assert submit(server.url("https", "localhost")) == Accepted("12")
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-def test_refuses_a_certificate_that_proves_nothing(
-    tls: ssl.SSLContext, bundle: Path, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
-) -> None:
-    """An unknown authority, or a name that is not the URL's, ends it before anything is sent."""
-    if trusted:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    host, said, remedy = (
-        ("127.0.0.1", "not valid for '127.0.0.1'", "check --frceapi-url")
-        if trusted
-        else ("localhost", "issuer certificate", "--frceapi-ca-bundle")
-    )
-    with RawServer(say(answer()), tls) as server:
-        outcome = submit(server.url("https", host))
-
-    assert isinstance(outcome, NotSent)
-    assert type(outcome.fault) is ConfigurationFault
-    assert "its certificate is not trusted" in message_of(outcome)
-    assert said in message_of(outcome)
-    assert remedy in message_of(outcome)
-    assert server.requests == []
 
 
 def test_refuses_a_server_without_tls() -> None:
@@ -746,24 +381,25 @@ def test_never_sends_a_sandbox_through_a_proxy(monkeypatch: pytest.MonkeyPatch) 
 def test_keeps_the_secret_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Even the debugging log of the HTTP library shows the public path only, until the client is closed."""
     caplog.set_level(logging.DEBUG)
-    with RawServer(say(answer(headers="no header at all\r\n"))) as server, client_of(server.url()) as client:
-        client.submit_job(BODY)
-    logging.getLogger("urllib3.connectionpool").debug("/%s/hpcapi", SECRET)
+    secret = "known-to-this-test-alone"
+    with RawServer(say(answer(headers="no header at all\r\n"))) as server:
+        submit(server.url().replace(SECRET, secret))
+    logging.getLogger("urllib3.connectionpool").debug("/%s/hpcapi", secret)
     text = caplog.text
 
     assert "/***/hpcapi/submit_job" in text
-    assert text.count(SECRET) == 1
+    assert text.count(secret) == 1
+    assert "Failed to parse headers" in text
+    assert "Traceback" not in text
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(HEAD + b"\r\n" + ACCEPTED)
 @given(st.binary(max_size=400) | st.binary(max_size=60).map(lambda data: HEAD + data))
 def test_gives_every_stream_of_bytes_an_outcome(data: bytes) -> None:
-    """Whatever comes back, a submission has an outcome and a status request a listing or a fault."""
-    with RawServer(say_and_close(data)) as server, client_of(server.url()) as client:
-        outcome = client.submit_job(BODY)
-        with contextlib.suppress(ServiceError):
-            assert isinstance(client.query_status(), Listing)
+    """Whatever comes back, a submission has an outcome."""
+    with RawServer(say_and_close(data)) as server:
+        outcome = submit(server.url())
 
     assert isinstance(outcome, Accepted | Refused | Unknown | NotSent)
     assert isinstance(outcome, Accepted) or message_of(outcome)

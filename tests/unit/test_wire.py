@@ -598,6 +598,24 @@ def test_takes_no_other_answer_for_a_listing(body: bytes, named: str) -> None:
         decode_listing(Answer(200, JSON, body))
 
 
+@pytest.mark.parametrize("value", ["[]", "[[]]", "300", '{"":0}', '""'])
+def test_takes_no_dense_document_for_a_listing(value: str) -> None:
+    """A large document of brackets and commas is not even read, because it would take many times its size."""
+    body = f'{{"status": "call_success", "x": [{",".join([value] * 40_000)}]}}'.encode()
+
+    with pytest.raises(TransientFault, match="which is no listing"):
+        decode_listing(Answer(200, JSON, body))
+    assert isinstance(decode_submission(Answer(200, JSON, body)), Unknown)
+
+
+def test_reads_a_listing_of_many_jobs() -> None:
+    """The shortest rows that there can be are far from dense."""
+    rows = {str(jobid): {"state": "PD"} for jobid in range(46_000_000, 46_020_000)}
+    body = json.dumps({"status": "call_success", **rows}, separators=(",", ":")).encode()
+
+    assert len(decode_listing(Answer(200, JSON, body)).jobs) == 20_000
+
+
 @pytest.mark.parametrize("status_code", [100, 408, 500, 503])
 def test_asks_again_after_a_server_error(status_code: int) -> None:
     """A listing may be asked for as often as one likes."""
