@@ -9,6 +9,8 @@ from snakemake_executor_plugin_frceapi.job import JobState, JobStatus
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
+_MOST_LOOKS = 10
+
 
 class Remarks:
     """Warns of states that nobody knows, and of jobs that got something else than was asked for.
@@ -23,11 +25,18 @@ class Remarks:
         self._warn = warn
         self._grants = GrantCheck()
         self._odd_words: set[str] = set()
+        self._looks = 0
+
+    def on_listing(self) -> None:
+        """Begin to look at the rows of a new listing."""
+        self._looks = _MOST_LOOKS
 
     def on_listed(self, item: Submission, status: JobStatus) -> None:
-        """Look at a row of the listing."""
+        """Look at a row of the listing; at a few of those that run, because there may be thousands of them."""
         if status.state is JobState.RUNNING:
-            self.on_started(item)
+            if self._looks and self._grants.is_due(item.request):
+                self._looks -= 1
+                self.on_started(item)
         elif status.state is JobState.UNKNOWN and status.state_word not in self._odd_words:
             word = status.state_word
             self._odd_words.add(word)

@@ -36,6 +36,9 @@ from snakemake_executor_plugin_frceapi.verdicts import Verdicts
 LOOK_SECONDS = 1.0
 """Time between two looks for ends."""
 
+MOST_LOOKS = 100
+"""How many jobs that are not listed are looked for in their run directories at each listing."""
+
 LONGEST_ROUND_SECONDS = 60.0
 """Time between two looks beyond which the machine slept or the process was stopped; what is waited for is put off."""
 
@@ -77,6 +80,7 @@ class Run:
         self._waiting: set[str] = set()
         self._settled: deque[str] = deque()
         self._listed = -inf
+        self._next_look = 0
         self._looked = clock()
         self._tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
@@ -251,13 +255,24 @@ class Run:
 
     def _note_listing(self, listing: Listing) -> None:
         now = self._listed = self._clock()
+        unseen = []
+        self._remarks.on_listing()
         for item in self._live.values():
             status = listing.jobs.get(item.external_jobid or "")
-            if status is None and item.history.start_seen is None and self._spool.start(item.token):
-                item.history = item.history.with_start(now)
-            elif status is not None:
-                self._remarks.on_listed(item, status)
             item.history = item.history.with_listing(status, now, self._policy.graces.gap)
+            if status is not None:
+                self._remarks.on_listed(item, status)
+            elif item.history.start_seen is None:
+                unseen.append(item)
+        self._look_for_starts(unseen, now)
+
+    def _look_for_starts(self, unseen: Sequence[Submission], now: float) -> None:
+        """Look whether jobs that are not listed have started, a few at a time: there may be thousands of them."""
+        begin = self._next_look if self._next_look < len(unseen) else 0
+        self._next_look = begin + MOST_LOOKS
+        for item in unseen[begin : self._next_look]:
+            if self._spool.start(item.token):
+                item.history = item.history.with_start(now)
 
     def _note_ends(self) -> set[str]:
         if not self._live:

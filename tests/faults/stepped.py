@@ -102,8 +102,9 @@ class SteppedRun:
         self.events.append(("submitted", submission.token))
 
     def succeeded(self, submission: Submission) -> None:
-        """Note that a job has ended well."""
+        """Note that a job has ended well, and record it as Snakemake does."""
         self.events.append(("succeeded", submission.token))
+        self.run.note_settled(submission.token)
 
     def failed(self, submission: Submission, message: str) -> None:
         """Note that a job has failed."""
