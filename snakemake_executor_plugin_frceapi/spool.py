@@ -12,39 +12,19 @@ import pwd
 import secrets
 import shutil
 import stat
+import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
-from math import isfinite
 from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
-from snakemake_executor_plugin_frceapi.tracker import Cause, End
+from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_start
+from snakemake_executor_plugin_frceapi.tracker import End
 
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _LONGEST_MARKER = 4096
 _HIDDEN = "."
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a job recorded as it started.
-
-    Attributes:
-        external_jobid: the job that runs.
-        restart: how often Slurm had requeued it.
-        node: name of its node.
-        cluster: name of the cluster as Slurm told the job, empty where it did not.
-        given: what Slurm gave it, by marker field, as Slurm wrote it.
-    """
-
-    external_jobid: str
-    restart: int
-    node: str
-    cluster: str
-    given: Mapping[str, str]
 
 
 class Spool:
@@ -62,6 +42,7 @@ class Spool:
         self._jobs = self.directory / "jobs"
         self._done = self.directory / "done"
         self._shared = self.directory / "shared"
+        self._ordering = threading.Lock()
         with _writing(self.directory):
             root.mkdir(parents=True, exist_ok=True)
             for directory in (self.directory, self._jobs, self._done, self._shared):
@@ -75,7 +56,20 @@ class Spool:
         """Return the entry that appears when the submission's job has ended."""
         return self._done / token
 
-    def write_job(self, token: str, jobscript: str, name: str, script: RunScript, record: Mapping[str, object]) -> None:
+    def heartbeat(self, name: str) -> Path:
+        """Return the file that shows jobs at their gates that a run lives."""
+        return self.directory / f"heartbeat-{name}"
+
+    def write_job(
+        self,
+        token: str,
+        jobscript: str,
+        name: str,
+        script: RunScript,
+        record: Mapping[str, object],
+        *,
+        gated: bool = False,
+    ) -> None:
         """Make the run directory of a submission and everything that its job needs.
 
         Args:
@@ -84,6 +78,7 @@ class Spool:
             name: file name of the jobscript.
             script: settings of the run script, which runs that jobscript.
             record: what to keep of the job for people and for a later run.
+            gated: whether the job command begins only after `open_gate`; the run script needs a heartbeat for that.
 
         Raises:
             OSError: it cannot be written; then nothing of it is left.
@@ -97,7 +92,7 @@ class Spool:
             _write_private(hidden / name, jobscript)
             _write_private(hidden / "run.sh", script.render())
             _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=str))
-            _write_private(hidden / "control", "run\n")
+            _write_private(hidden / "control", "gate\n" if gated else "run\n")
             hidden.rename(self.job_directory(token))
         except (OSError, UnicodeError):
             shutil.rmtree(hidden, ignore_errors=True)
@@ -132,11 +127,45 @@ class Spool:
             Whether it cannot begin any more: the order was written, or its run directory is gone.
         """
         try:
-            control = self.job_directory(token) / "control"
-            with control.open("r+", encoding="ascii") as file:
+            with self._ordering, self._control(token).open("r+", encoding="ascii") as file:
                 file.write("cancel\n")
         except FileNotFoundError:
             return True
+        except OSError:
+            return False
+        return True
+
+    def open_gate(self, token: str) -> bool:
+        """Let a submission that waits at its gate begin; an order to cancel stands.
+
+        Returns:
+            Whether it may begin now: False where it was cancelled or is gone, or where the file system fails.
+        """
+        # Rewritten in place, as the order to cancel is: a new name can stay invisible on NFS for a minute (nfs(5)).
+        try:
+            with self._ordering, self._control(token).open("r+b") as file:
+                order = file.read(_LONGEST_MARKER).strip()
+                if order == b"gate":
+                    file.seek(0)
+                    file.write(b"run\n")
+                    file.truncate()
+        except OSError:
+            return False
+        return order in (b"gate", b"run")
+
+    def write_heartbeat(self, name: str, count: int) -> bool:
+        """Show that a run lives: rewrite its heartbeat in place, with a count that it did not have before.
+
+        Returns:
+            Whether it was written.
+        """
+        path, content = self.heartbeat(name), f"{count:020}\n"
+        try:
+            if not path.exists():
+                _write_private(path, content)
+            else:
+                with path.open("r+", encoding="ascii") as file:
+                    file.write(content)
         except OSError:
             return False
         return True
@@ -166,8 +195,7 @@ class Spool:
 
     def claimed_by(self, token: str) -> str | None:
         """Return the external jobid of the job that has claimed a submission, or None."""
-        owner = _read(self.job_directory(token) / "claim").strip()
-        return owner if _is_digits(owner) else None
+        return parse_claim(_read(self.job_directory(token) / "claim"))
 
     def start(self, token: str) -> Start | None:
         """Return what the job of a submission recorded as it started, or None."""
@@ -199,7 +227,7 @@ class Spool:
 
     def is_cancel_ordered(self, token: str) -> bool:
         """Return whether a submission was forbidden to begin."""
-        return _read(self.job_directory(token) / "control").startswith("cancel")
+        return _read(self._control(token)).startswith("cancel")
 
     def discard(self, token: str) -> None:
         """Forbid a submission of an earlier run to begin, and remove everything of it unless its job may be running."""
@@ -218,6 +246,9 @@ class Spool:
         for path in _listdir(self._shared):
             path.unlink(missing_ok=True)
 
+    def _control(self, token: str) -> Path:
+        return self.job_directory(token) / "control"
+
     def _hidden(self, token: str) -> Path:
         """Return the name of a run directory that is not there yet, or not any more."""
         return self._jobs / f"{_HIDDEN}{token}"
@@ -226,56 +257,6 @@ class Spool:
 def new_token() -> str:
     """Return a new token: random, so that nobody can guess a name in advance."""
     return secrets.token_hex(8)
-
-
-def parse_end(text: str) -> End | None:
-    """Return the end that a marker describes, or None where it is torn or not one."""
-    fields = _fields(text)
-    try:
-        return End(
-            external_jobid=_digits(fields["id"]),
-            restart=int(_digits(fields["restart"])),
-            exit_code=int(_digits(fields["exit"])),
-            cause=Cause(fields["cause"]),
-            start=_seconds(fields["start"]),
-            end=_seconds(fields["end"]),
-            cpu_seconds=int(_digits(fields["cpu_ticks"])) / _CLOCK_TICKS,
-        )
-    except (KeyError, ValueError, OverflowError):
-        return None
-
-
-def parse_start(text: str) -> Start | None:
-    """Return the start that a marker describes, or None where it is torn or not one."""
-    fields = _fields(text)
-    try:
-        restart = int(_digits(fields.pop("restart")))
-        return Start(_digits(fields.pop("id")), restart, fields.pop("node"), fields.pop("cluster"), fields)
-    except (KeyError, ValueError):
-        return None
-
-
-def _fields(text: str) -> dict[str, str]:
-    if not text.endswith("\n"):
-        return {}
-    return dict(word.split("=", 1) for word in text.split() if "=" in word)
-
-
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _digits(text: str) -> str:
-    if not _is_digits(text):
-        raise ValueError(text)
-    return text
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not isfinite(seconds):
-        raise ValueError(text)
-    return seconds
 
 
 def _read(path: Path) -> str:

@@ -38,9 +38,10 @@ class End:
         restart: how often Slurm had requeued it (``SLURM_RESTART_COUNT``).
         exit_code: exit code of the job command.
         cause: why it ended.
-        start: when the run script began, in seconds of the epoch by the node's clock.
+        start: when the run script began, or was let through its gate, in seconds of the epoch by the node's clock.
         end: when it ended, likewise.
         cpu_seconds: CPU time of all processes of the job command.
+        gate_seconds: how long it had waited at its gate, in whole seconds; 0 where it has none.
     """
 
     external_jobid: str
@@ -50,10 +51,11 @@ class End:
     start: float
     end: float
     cpu_seconds: float
+    gate_seconds: float = 0.0
 
     @property
     def wall_seconds(self) -> float:
-        """How long the job ran."""
+        """How long the job ran, without its wait at a gate."""
         return max(0.0, self.end - self.start)
 
 

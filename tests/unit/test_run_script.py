@@ -17,7 +17,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.environment import encode
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.spool import parse_end, parse_start
+from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 PATIENCE_SECONDS = 60.0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.jobscript import UPSTREAM_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.spool import parse_end
+from snakemake_executor_plugin_frceapi.markers import parse_end
 from snakemake_executor_plugin_frceapi.tracker import Cause
 
 PATIENCE_SECONDS = 60.0

@@ -1,25 +1,24 @@
-"""Tests of the run directory: its modes, its markers, and what it makes of markers that are torn or not its own."""
+"""Tests of the run directory: its modes, its markers, and how it reads what jobs leave."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import pwd
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi import spool as spool_module
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
-from snakemake_executor_plugin_frceapi.spool import Spool, Start, new_token, parse_end, parse_start
-from snakemake_executor_plugin_frceapi.tracker import Cause, End
+from snakemake_executor_plugin_frceapi.markers import Start, parse_end
+from snakemake_executor_plugin_frceapi.spool import Spool, new_token
 
 END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250\n"
 START = "id=7 restart=0 node=cn1 cluster=frce start=100.5 mem_per_node= partition=norm\n"
@@ -45,7 +44,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's\n") -> Path:
+def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's\n", *, gated: bool = False) -> Path:
     """Write a submission's run directory."""
     directory = spool.job_directory(token)
     script = RunScript(
@@ -55,7 +54,8 @@ def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's
         workdir=directory,
         command=spool.jobscript_command(token, jobscript, "job-x"),
     )
-    spool.write_job(token, jobscript, "job-x", script, {"rule": "Größe", "path": Path("/a"), "wildcards": {"x": "1"}})
+    record = {"rule": "Größe", "path": Path("/a"), "wildcards": {"x": "1"}}
+    spool.write_job(token, jobscript, "job-x", script, record, gated=gated)
     return directory
 
 
@@ -248,6 +248,97 @@ def test_says_when_an_order_could_not_be_written(spool: Spool) -> None:
     assert not spool.order_cancel("t")
 
 
+def test_opens_a_gate(spool: Spool) -> None:
+    """Leave to run replaces the gate, in the same file, which jobs have looked at before; once more does no harm."""
+    control = write_job(spool, "t", gated=True) / "control"
+    inode = control.stat().st_ino
+
+    assert control.read_text() == "gate\n"
+    assert spool.open_gate("t")
+    assert spool.open_gate("t")
+    assert control.read_text() == "run\n"
+    assert (control.stat().st_ino, mode(control)) == (inode, 0o600)
+    assert not spool.is_cancel_ordered("t")
+    assert spool.order_cancel("t")
+    assert control.read_text() == "cancel\n"
+
+
+def test_opens_the_gate_of_a_job_that_has_none(spool: Spool) -> None:
+    """A job that was not submitted ahead may begin anyway."""
+    control = write_job(spool, "t") / "control"
+
+    assert spool.open_gate("t")
+    assert control.read_text() == "run\n"
+
+
+def test_opens_no_gate_to_a_job_that_was_cancelled(spool: Spool) -> None:
+    """An order to cancel stands, whatever comes after it."""
+    control = write_job(spool, "t", gated=True) / "control"
+    spool.order_cancel("t")
+
+    assert not spool.open_gate("t")
+    assert control.read_text() == "cancel\n"
+
+
+@pytest.mark.parametrize("order", ["", "ga", "other\n"])
+def test_opens_no_gate_over_an_order_that_it_does_not_know(order: str, spool: Spool) -> None:
+    """What is not whole is left as it is."""
+    control = write_job(spool, "t", gated=True) / "control"
+    control.write_text(order)
+
+    assert not spool.open_gate("t")
+    assert control.read_text() == order
+
+
+def test_says_when_a_gate_could_not_be_opened(spool: Spool) -> None:
+    """Without its run directory, or where the file system fails, a job cannot be let through; none is made."""
+    assert not spool.open_gate("gone")
+    assert not spool.has_jobs()
+    (spool.job_directory("t") / "control").mkdir(parents=True)
+    assert not spool.open_gate("t")
+
+
+def test_never_opens_a_gate_over_an_order_that_comes_at_the_same_time(spool: Spool) -> None:
+    """Threads may open and cancel at once: what stands at last is the order to cancel."""
+    tokens = [f"t{number}" for number in range(100)]
+    for token in tokens:
+        write_job(spool, token, gated=True)
+    with ThreadPoolExecutor(2) as pool:
+        both = Barrier(2)
+
+        def together(order: Callable[[str], bool], token: str) -> bool:
+            both.wait()
+            return order(token)
+
+        for token in tokens:
+            opened, cancelled = (pool.submit(together, order, token) for order in (spool.open_gate, spool.order_cancel))
+            opened.result()
+            assert cancelled.result()
+
+    assert all((spool.job_directory(token) / "control").read_text() == "cancel\n" for token in tokens)
+
+
+def test_rewrites_its_heartbeat_in_place(umask: None, tmp_path: Path) -> None:
+    """Each beat is another content of the same private file, whole after each, and of one length."""
+    spool = Spool(tmp_path)
+    path = spool.heartbeat("run-1")
+    seen = []
+    for count in (0, 1, 9, 10, 2**40, 3):
+        assert spool.write_heartbeat("run-1", count)
+        seen.append((path.read_text(), path.stat().st_ino, mode(path)))
+
+    assert path == spool.directory / "heartbeat-run-1"
+    assert [int(text) for text, _, _ in seen] == [0, 1, 9, 10, 2**40, 3]
+    assert {(len(text), text[-1], inode, bits) for text, inode, bits in seen} == {(21, "\n", seen[0][1], 0o600)}
+
+
+def test_says_when_a_heartbeat_could_not_be_written(spool: Spool) -> None:
+    """Where the file system fails, no job hears of this run."""
+    spool.heartbeat("run-1").mkdir()
+
+    assert not spool.write_heartbeat("run-1", 1)
+
+
 def test_finds_the_ends_of_wanted_jobs_only(spool: Spool) -> None:
     """Entries of other runs, torn ones and directories are passed over and left alone."""
     for token, text in {"mine": END, "foreign": END, "torn": END[:-1], "empty": "", "wild": "x=1\n"}.items():
@@ -329,87 +420,3 @@ def test_reads_a_start(spool: Spool) -> None:
     given = {"start": "100.5", "mem_per_node": "", "partition": "norm"}
 
     assert spool.start("t") == Start("7", 0, "cn1", "frce", given)
-
-
-def test_reads_an_end() -> None:
-    """An end marker is read into its units."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    expected = End(
-        external_jobid="7",
-        restart=0,
-        exit_code=0,
-        cause=Cause.OWN,
-        start=100.5,
-        end=160.25,
-        cpu_seconds=250 / ticks,
-    )
-
-    assert parse_end(END) == expected
-
-
-@given(st.integers(0, len(END) - 1), st.integers(0, len(START) - 1))
-def test_reads_no_torn_marker(end_cut: int, start_cut: int) -> None:
-    """A marker of which any part is missing at its end is no marker."""
-    assert parse_end(END[:end_cut]) is None
-    assert parse_start(START[:start_cut]) is None
-
-
-NAMES = ["id", "restart", "exit", "cause", "start", "end", "cpu_ticks"]
-tokens = st.one_of(
-    st.integers().map(str),
-    st.floats().map(str),
-    st.sampled_from(
-        ["own", "signal", "cancelled", "", "-0", "1_000", "\u0663", "\u00b2", "9" * 4000, "9" * 400, "1e999"]
-    ),
-    st.text(max_size=5),
-)
-markers = st.fixed_dictionaries(dict.fromkeys(NAMES, tokens)).map(
-    lambda fields: " ".join(f"{name}={value}" for name, value in fields.items()) + "\n"
-)
-
-
-@given(st.text() | markers)
-def test_makes_an_end_of_no_garbage(text: str) -> None:
-    """Any text is no end, or one whose every value makes sense."""
-    end = parse_end(text)
-    if end is not None:
-        assert end.external_jobid.isascii()
-        assert end.external_jobid.isdigit()
-        assert end.restart >= 0
-        assert end.exit_code >= 0
-        assert end.cpu_seconds >= 0
-        assert math.isfinite(end.wall_seconds + end.start + end.end + end.cpu_seconds)
-
-
-@pytest.mark.parametrize(
-    ("good", "bad"),
-    [
-        ("start=100.5", "start=nan"),
-        ("end=160.25", "end=inf"),
-        ("cpu_ticks=250", "cpu_ticks=" + "9" * 4000),
-        ("restart=0", "restart=-1"),
-        ("exit=0", "exit=1_0"),
-        ("id=7", "id=\u0667"),
-    ],
-)
-def test_takes_no_odd_number(good: str, bad: str) -> None:
-    """What Python would take for a number and no job writes makes a marker worthless."""
-    assert parse_end(END.replace(good, bad)) is None
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_needs_every_field_of_an_end(name: str) -> None:
-    """An end without one of its fields, or with nonsense there, is none."""
-    words = END.split()
-
-    assert parse_end(" ".join(word for word in words if not word.startswith(f"{name}=")) + "\n") is None
-    assert parse_end(" ".join(f"{name}=x" if word.startswith(f"{name}=") else word for word in words) + "\n") is None
-
-
-@given(st.text() | st.text().map(lambda text: f"id={text} node=n cluster=c\n"))
-def test_makes_a_start_of_no_garbage(text: str) -> None:
-    """Any text is no start, or one with a job number."""
-    start = parse_start(text)
-    if start is not None:
-        assert start.external_jobid.isascii()
-        assert start.external_jobid.isdigit()

@@ -1,0 +1,88 @@
+"""What the lines that jobs leave in their run directories say; a line that is torn or garbled says nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from snakemake_executor_plugin_frceapi.tracker import Cause, End
+
+_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a job recorded as it started.
+
+    Attributes:
+        external_jobid: the job that runs.
+        restart: how often Slurm had requeued it.
+        node: name of its node.
+        cluster: name of the cluster as Slurm told the job, empty where it did not.
+        given: what Slurm gave it, by marker field, as Slurm wrote it.
+    """
+
+    external_jobid: str
+    restart: int
+    node: str
+    cluster: str
+    given: Mapping[str, str]
+
+
+def parse_claim(text: str) -> str | None:
+    """Return the external jobid of the job that a claim names, or None where it is not one yet."""
+    owner = text.strip()
+    return owner if _is_digits(owner) else None
+
+
+def parse_end(text: str) -> End | None:
+    """Return the end that a marker describes, or None where it is torn or not one."""
+    fields = _fields(text)
+    try:
+        return End(
+            external_jobid=_digits(fields["id"]),
+            restart=int(_digits(fields["restart"])),
+            exit_code=int(_digits(fields["exit"])),
+            cause=Cause(fields["cause"]),
+            start=_seconds(fields["start"]),
+            end=_seconds(fields["end"]),
+            cpu_seconds=int(_digits(fields["cpu_ticks"])) / _CLOCK_TICKS,
+            gate_seconds=_seconds(_digits(fields.get("gate", "0"))),
+        )
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def parse_start(text: str) -> Start | None:
+    """Return the start that a marker describes, or None where it is torn or not one."""
+    fields = _fields(text)
+    try:
+        restart = int(_digits(fields.pop("restart")))
+        return Start(_digits(fields.pop("id")), restart, fields.pop("node"), fields.pop("cluster"), fields)
+    except (KeyError, ValueError):
+        return None
+
+
+def _fields(text: str) -> dict[str, str]:
+    if not text.endswith("\n"):
+        return {}
+    return dict(word.split("=", 1) for word in text.split() if "=" in word)
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _digits(text: str) -> str:
+    if not _is_digits(text):
+        raise ValueError(text)
+    return text
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not isfinite(seconds):
+        raise ValueError(text)
+    return seconds
