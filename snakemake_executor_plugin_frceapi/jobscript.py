@@ -45,11 +45,15 @@ class RunScript:
         setup: shell lines to evaluate before the job command.
         scratch: directory on the node in which the job gets its own ``TMPDIR``, or None.
         umask: file mode creation mask of the job command.
-        watch_seconds: seconds between two looks for an order to cancel, and for the end of an upstream job.
+        watch_seconds: seconds between two looks for an order, and for the end of an upstream job.
         ask_limit: whether the job asks Slurm which time limit it got.
         upstream: run directories of the submissions whose commands must have ended well before this one begins.
         upstream_seconds: how long to look for those ends; a new name in a directory can stay invisible for as long as
             NFS keeps the directory's attributes, up to 60 s (nfs(5)).
+        heartbeat: file that the client rewrites while it lives; with one, the job command begins only when the order in
+            the run directory is to run. None where nothing is waited for.
+        silence_seconds: how long the heartbeat stays the same until the client counts as gone and the job goes on by
+            itself, in pauses of the job between two looks.
     """
 
     directory: Path
@@ -66,6 +70,8 @@ class RunScript:
     ask_limit: bool = False
     upstream: Sequence[Path] = ()
     upstream_seconds: int = 90
+    heartbeat: Path | None = None
+    silence_seconds: int = 300
 
     def render(self) -> str:
         """Return the text of the script; every value is quoted for the shell."""
@@ -82,6 +88,8 @@ class RunScript:
             "watch_seconds": self.watch_seconds,
             "ask_limit": "yes" if self.ask_limit else "",
             "upstream_seconds": self.upstream_seconds,
+            "heartbeat": self.heartbeat or "",
+            "silence_seconds": self.silence_seconds,
         }
         lists = {"command": self.command, "upstream": self.upstream}
         lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]

@@ -94,8 +94,9 @@ frceapi_record_end() {
     # proc(5): after the command name in parentheses, cutime and cstime are the 14th and 15th field.
     read -r -a stat <<<"${stat##*) }"
     for try in 1 2 3; do
-        printf 'id=%s restart=%s exit=%s cause=%s start=%s end=%s cpu_ticks=%s\n' "$frceapi_id" "$frceapi_restart" \
-            "$code" "$cause" "${frceapi_start:-$finish}" "$finish" "$((stat[13] + stat[14]))" >"$part" &&
+        printf 'id=%s restart=%s exit=%s cause=%s start=%s end=%s cpu_ticks=%s gate=%s\n' "$frceapi_id" \
+            "$frceapi_restart" "$code" "$cause" "${frceapi_start:-$finish}" "$finish" "$((stat[13] + stat[14]))" \
+            "${frceapi_gate:-0}" >"$part" &&
             mv -f "$part" "$end" && frceapi_link_end "$end" && return
         frceapi_say "cannot record the end of the job in $frceapi_directory on $(uname -n) (try $try of 3)"
         sleep "$try"
@@ -112,12 +113,62 @@ frceapi_cancel_ordered() {
 # Whether nobody waits for this job any more: its run directory was removed, and the file system that held it answers.
 frceapi_is_given_up() { [ -d "${frceapi_directory%/*}" ] && [ ! -e "$frceapi_directory" ]; }
 
+frceapi_end_given_up() {
+    frceapi_say "the run directory $frceapi_directory was removed; nothing is run"
+    exit 74
+}
+
+# The wait at the gate is no time of the job command: the recorded start is when the job was let through.
+frceapi_note_gate() {
+    [ -n "${frceapi_gate_from:-}" ] || return 0
+    frceapi_gate=$((SECONDS - frceapi_gate_from)) frceapi_gate_from=
+    # The clock of a node can be set back.
+    [ "$frceapi_gate" -ge 0 ] || frceapi_gate=0
+    frceapi_now frceapi_start
+}
+
 # Ends a job whose command was not begun.
 frceapi_leave() {
     trap '' TERM INT HUP
+    frceapi_note_gate
     [ -z "${3:-}" ] || frceapi_say "$3"
     frceapi_record_end "$1" "$2"
     exit "$1"
+}
+
+# Reads the order, and whether the heartbeat is another one. Both are opened anew: NFS shows a change to who opens.
+frceapi_look_at_gate() {
+    local beat
+    frceapi_order=
+    read -r frceapi_order <"$frceapi_directory/control"
+    ! read -r beat <"$frceapi_heartbeat" || [ "$beat" = "$frceapi_beat" ] || frceapi_beat=$beat frceapi_quiet=0
+} 2>/dev/null
+
+# A job that was submitted ahead of its inputs begins when its client says so, or when the client is gone; then the ends
+# of the upstream jobs alone decide. Pauses are counted and not the time: no silence is a clock that was set, nor a file
+# system that hung, which has held up the heartbeat too.
+frceapi_await_gate() {
+    local gone=0
+    frceapi_beat= frceapi_quiet=0 frceapi_gate_from=
+    trap 'frceapi_leave 143 signal' TERM INT HUP
+    while :; do
+        frceapi_look_at_gate
+        case $frceapi_order in
+        run) break ;;
+        cancel) frceapi_leave 143 cancelled "this job was cancelled before its command began" ;;
+        esac
+        if frceapi_is_given_up; then gone=$((gone + 1)); else gone=0; fi
+        [ "$gone" -lt 2 ] || frceapi_end_given_up
+        [ "$frceapi_quiet" -lt "$frceapi_silence_seconds" ] || {
+            frceapi_say "Snakemake, which lets this job begin, was silent for $frceapi_quiet s; the job goes on by itself"
+            break
+        }
+        frceapi_gate_from=${frceapi_gate_from:-$SECONDS}
+        sleep "$frceapi_watch_seconds" &
+        wait "$!" && frceapi_quiet=$((frceapi_quiet + frceapi_watch_seconds))
+    done
+    trap - TERM INT HUP
+    frceapi_note_gate
 }
 
 # What the run directory of an upstream job tells: 0 if the job has succeeded, 1 if it never will, 2 if that is open.
@@ -293,11 +344,9 @@ frceapi_main() {
     frceapi_repeat_own_end
     frceapi_record_start
     ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before it started"
+    [ -z "$frceapi_heartbeat" ] || frceapi_await_gate
     [ "${#frceapi_upstream[@]}" = 0 ] || frceapi_await_upstream
-    ! frceapi_is_given_up || {
-        frceapi_say "the run directory $frceapi_directory was removed; nothing is run"
-        exit 74
-    }
+    ! frceapi_is_given_up || frceapi_end_given_up
     frceapi_make_tmpdir
     frceapi_run
 }

@@ -119,30 +119,32 @@ def test_quotes_every_value_of_a_run_script(tmp_path: Path) -> None:
         watch_seconds=3,
         upstream=nasty,
         upstream_seconds=4,
+        heartbeat=nasty[7],
+        silence_seconds=5,
     )
     head, body = script.render().split("# The run script of one job", 1)
     names = ("directory", "done", "log_directory", "workdir", "environment", "path_first", "setup", "scratch")
-    shown = [
-        f"${{frceapi_{name}}}"
-        for name in (*names, "umask", "watch_seconds", "upstream_seconds", "command[@]", "upstream[@]")
-    ]
+    numbers = ("umask", "watch_seconds", "upstream_seconds", "silence_seconds")
+    shown = [f"${{frceapi_{name}}}" for name in (*names, "heartbeat", *numbers, "command[@]", "upstream[@]")]
     printing = head + "printf '%s\\0' " + " ".join(f'"{name}"' for name in shown)
     done = subprocess.run(["bash", "-c", printing], cwd=tmp_path, capture_output=True, check=True)
 
-    expected = [*nasty[:6], "\n".join(NAMES), nasty[6], "0027", "3", "4", *nasty, *nasty]
+    expected = [*nasty[:6], "\n".join(NAMES), nasty[6], nasty[7], "0027", "3", "4", "5", *nasty, *nasty]
     assert done.stdout.decode().split("\0")[:-1] == list(map(str, expected))
     assert list(tmp_path.iterdir()) == []
     assert body.endswith("frceapi_main; exit\n")
 
 
 def test_leaves_empty_what_is_not_set() -> None:
-    """A run script without environment, search path, scratch, set-up and upstream jobs has empty variables for them."""
+    """Whatever a run script does without, from the environment to the heartbeat, has an empty variable."""
     path = Path("/x")
     text = RunScript(directory=path, done=path, log_directory=path, workdir=path, command=["true"]).render()
     lines = text.splitlines()
 
     assert lines[0] == "#!/bin/bash"
-    assert {f"frceapi_{name}=''" for name in ("environment", "path_first", "setup", "scratch")} <= set(lines)
+    assert {f"frceapi_{name}=''" for name in ("environment", "path_first", "setup", "scratch", "heartbeat")} <= set(
+        lines
+    )
     assert "frceapi_umask=0022" in lines
     assert f"frceapi_command=({shlex.quote('true')})" in lines
     assert "frceapi_upstream=()" in lines
