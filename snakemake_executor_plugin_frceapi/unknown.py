@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
+MOST_LOOKS = 100
+"""How many claims are looked for at a time: after hours without answers there can be thousands."""
+
 
 class UnknownSubmissions:
     """The submissions without an answer.
@@ -25,6 +28,7 @@ class UnknownSubmissions:
         self._patience = patience_seconds
         self._clock = clock
         self._items: dict[str, Submission] = {}
+        self._next = 0
 
     @property
     def items(self) -> list[Submission]:
@@ -42,19 +46,24 @@ class UnknownSubmissions:
         self._items.pop(item.token, None)
 
     def found(self) -> Iterator[tuple[Submission, str]]:
-        """Look once; yield each that has arrived, with the external jobid of the job that claimed it."""
-        for item in self.items:
+        """Look once, at a few; yield each that has arrived, with the external jobid of the job that claimed it."""
+        items = self.items
+        begin = self._next if self._next < len(items) else 0
+        self._next = begin + MOST_LOOKS
+        for item in items[begin : self._next]:
             if item.unknown_since is not None and (owner := self._spool.claimed_by(item.token)):
                 yield item, owner
 
     def due(self, listed: float) -> Iterator[Submission]:
-        """Yield those to send again: a claim had time to appear, and the API answers.
+        """Yield those to send again: a claim had time to appear, there is none, and the API answers.
 
         Args:
             listed: when the last valid listing came; while there is none, the next post is as lost as the last.
         """
         for item in self.items:
             since = item.unknown_since
-            if since is not None and self._clock() - since >= self._patience and listed > since:
+            if since is None or self._clock() - since < self._patience or listed <= since:
+                continue
+            if not self._spool.claimed_by(item.token):
                 item.unknown_since = None
                 yield item

@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.job import JobState
+from snakemake_executor_plugin_frceapi.errors import TransientFault
+from snakemake_executor_plugin_frceapi.job import JobState, Unknown
 from snakemake_executor_plugin_frceapi.run import MOST_LOOKS
 from snakemake_executor_plugin_frceapi.submission import Submission
 from tests.faults.stepped import INTERVAL_SECONDS, SteppedRun
 
 MakeRun = Callable[..., SteppedRun]
 COUNT = 10_000
+NIGHT = 6 * 3600.0
 JOBIDS = [str(number) for number in range(1, COUNT + 1)]
 AUDITED = {"open", "os.scandir", "os.listdir", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod"}
 UNAUDITED = ["stat", "lstat", "access", "readlink"]
@@ -141,6 +143,28 @@ def test_row_39_works_for_the_jobs_that_ended_and_forgets_them(
     assert len(run.ended("succeeded") + run.ended("failed")) == 1100
     assert sum(isinstance(found, Submission) for found in gc.get_objects()) == len(run.run.live) == COUNT - 1100
     assert not run.spool.has_jobs()
+
+
+def test_row_39_looks_for_few_claims_of_submissions_without_an_answer(
+    stepped: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a night of lost answers a round looks for some of the claims; each is found, and none is sent again."""
+    run = stepped()
+    run.service.answer, run.service.fault = Unknown("no answer came"), TransientFault("no answer")
+    items = run.submit(*(f"job-{number}" for number in range(300)))
+    run.steps(NIGHT, every=60)
+    assert all(item.unknown_since is not None for item in items)
+    with operations(monkeypatch, run.top) as seen:
+        run.steps(40)
+    assert sum(seen.values()) <= (MOST_LOOKS + 1) * 40
+
+    posted, run.service.fault = len(run.service.posted), None
+    for number, item in enumerate(items, start=1):
+        item.external_jobid = str(number)
+        run.starts(item)
+    run.steps(40)
+    assert len(run.ended("submitted")) == len(items)
+    assert len(run.service.posted) == posted
 
 
 def end(run: SteppedRun, items: list[Submission]) -> None:
