@@ -130,7 +130,7 @@ class Spool:
             with self._ordering, self._control(token).open("r+", encoding="ascii") as file:
                 file.write("cancel\n")
         except FileNotFoundError:
-            return True
+            return self._jobs.is_dir()  # else the whole file system is away, as after a sleep of the machine
         except OSError:
             return False
         return True

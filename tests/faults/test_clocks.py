@@ -177,6 +177,21 @@ def test_row_36_takes_a_job_that_left_the_listing_in_its_sleep_for_what_its_mark
     assert run.events == [("submitted", "a"), ("succeeded", "a")]
 
 
+def test_row_36_gives_nothing_up_while_the_file_system_is_away(run: SteppedRun) -> None:
+    """A machine that wakes before its file systems are back sees no run directory at all, which says nothing."""
+    (item,) = run.submit("a")
+    run.service.lists(JobState.COMPLETED, item.external_jobid)
+    run.steps(20)
+    run.spool.directory.rename(run.top / "away")
+    run.steps(MARKER_SECONDS + 60)
+    assert run.events == [("submitted", "a")]
+
+    (run.top / "away").rename(run.spool.directory)
+    run.ends(item)
+    run.steps(2)
+    assert run.events == [("submitted", "a"), ("succeeded", "a")]
+
+
 def test_row_36_counts_no_sleep_as_absence(run: SteppedRun) -> None:
     """A job that is not listed is not lost after a long weekend in which nobody asked."""
     run.submit("a")
