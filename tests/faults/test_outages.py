@@ -128,6 +128,19 @@ def test_row_16_slows_submissions_down_that_get_no_answer(stepped: MakeRun) -> N
     assert 3 <= len(run.service.posted) <= 10
 
 
+def test_row_16_obeys_a_service_that_may_have_taken_the_job(stepped: MakeRun) -> None:
+    """``Retry-After`` beside an error slows all submissions down, though nobody knows what became of the first."""
+    run = stepped()
+    run.service.answer = outcome(answer(503, "200"))
+    run.submit(*MANY)
+    run.steps(199)
+    assert len(run.service.posted) == 1
+
+    run.service.answer = None
+    run.steps(200)
+    assert sorted(run.ended("submitted")) == sorted(MANY)
+
+
 AWAY: dict[str, Answer | ServiceError] = {
     "status code 503": answer(503),
     "status code 503 until tomorrow": answer(503, "86400"),
