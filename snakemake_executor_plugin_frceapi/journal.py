@@ -129,9 +129,19 @@ class Journal:
         self._open_tokens: set[str] = set()
         self._torn = False
         self._lock = threading.Lock()
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        lock(self._descriptor)
-        self._append({"event": "begin", "host": socket.gethostname(), "pid": os.getpid()})
+        # Under this name no other run finds it before it is locked, and takes it for that of a dead run.
+        hidden = directory / f".{name}"
+        self._descriptor = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(self._descriptor, 0o600)
+            lock(self._descriptor)
+            self._append({"event": "begin", "host": socket.gethostname(), "pid": os.getpid()})
+            hidden.rename(self.path)
+            _sync_directory(directory)
+        except OSError:
+            os.close(self._descriptor)
+            hidden.unlink(missing_ok=True)
+            raise
 
     def intend(self, entry: Entry) -> None:
         """Write down, for good, that a submission is about to be posted; `entry` counts this post.
@@ -191,6 +201,16 @@ class Journal:
         self._torn = False
 
 
+def _sync_directory(directory: Path) -> None:
+    """Make the name of a new file outlive a power failure, which fsync(2) of the file does not promise."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # there are file systems that cannot, fsync(2), EINVAL
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def lock(descriptor: int) -> bool:
     """Lock an open journal, if nobody else holds it, until it is closed.
 
@@ -216,13 +236,13 @@ def replay(lines: Iterable[str]) -> dict[str, Entry]:
     """Return what journals say, by token; a line that is torn or strange is passed over."""
     entries: dict[str, Entry] = {}
     for line in lines:
-        with suppress(KeyError, TypeError, ValueError):
+        with suppress(KeyError, TypeError, ValueError, OverflowError, RecursionError):
             _apply(entries, json.loads(line))
     return entries
 
 
 def _apply(entries: dict[str, Entry], line: Mapping[str, Any]) -> None:
-    event, token = Event(line["event"]), line["token"]
+    event, token = Event(line["event"]), str(line["token"])
     if event is Event.INTENT and token not in entries:
         entries[token] = _entry(token, line)
     entries[token] = entries[token].after(event, line)
@@ -242,4 +262,4 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
 
 def _works(found: Iterable[Mapping[str, Any]]) -> Iterator[Work]:
     for work in found:
-        yield Work(work["rule"], tuple(work["products"]), work["signature"])
+        yield Work(str(work["rule"]), tuple(map(str, work["products"])), str(work["signature"]))
