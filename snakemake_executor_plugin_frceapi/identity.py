@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,43 +20,73 @@ from snakemake_executor_plugin_frceapi.job import NO_FILE, Work
 
 _TIMESTAMP = ".snakemake_timestamp"
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_WHOLE = ("to_csv", "tolist")
+"""Methods of tables and arrays, whose representation leaves out most of a long one."""
 
 
-def works_of(job: Any) -> tuple[Work, ...]:
+def works_of(job: Any, made_with: Iterable[str] = ()) -> tuple[Work, ...]:
     """Return what a job makes; of a group job, what each of its members makes.
 
     Args:
         job: a job or group job of Snakemake that is ready, so that its parameters and inputs are final.
+        made_with: further files that the same submission makes. As for the outputs of the job itself, nobody can tell
+            beforehand which version of them a member of a group will read, so their versions do not count.
     """
-    return tuple(_work(member) for member in (job.jobs if job.is_group() else [job]))
+    members = list(job.jobs) if job.is_group() else [job]
+    inside = {product for member in members for product in products_of(member)}.union(made_with)
+    return tuple(_work(member, inside) for member in members)
 
 
 def products_of(job: Any) -> tuple[str, ...]:
     """Return the output files of one job as Snakemake names them; a job without any is named by its wildcards."""
-    files = tuple(sorted(str(path) for path in job.output))
+    if files := tuple(sorted(str(path) for path in job.output)):
+        return files
     wildcards = json.dumps(dict(job.wildcards_dict), sort_keys=True, default=str)
-    return files or (f"{NO_FILE}{job.rule.name} {wildcards}",)
+    return (f"{NO_FILE}{job.rule.name} {wildcards}",)
 
 
-def _work(job: Any) -> Work:
+def _work(job: Any, inside: Collection[str]) -> Work:
     try:
-        content = json.dumps(list(_ingredients(job)), sort_keys=True, default=_text)
+        content = json.dumps(list(_ingredients(job, inside)), default=_text)
+        # The copies of a workflow's own files have other names in each process.
+        content = content.replace(json.dumps(str(job.dag.workflow.sourcecache.runtime_cache_path))[1:-1], "")
         signature = sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     except Exception:  # noqa: BLE001 - code of the workflow runs here; a job that cannot be compared is never adopted
         signature = ""
     return Work(job.rule.name, products_of(job), signature)
 
 
-def _ingredients(job: Any) -> Iterator[object]:
+def _ingredients(job: Any, inside: Collection[str]) -> Iterator[object]:
     rule = job.rule
     yield [rule.name, rule.shellcmd, rule.run_func_src if rule.shellcmd is None else None, rule.wrapper]
     yield [_script(job, path) for path in (rule.script, rule.notebook) if path]
-    yield sorted(_text(value) for value in job.non_derived_params)
-    yield [_input(path) for path in job.input]
-    yield [job.conda_env.hash if job.conda_env else None, job.container_img_url, _text(job.env_modules)]
+    yield [_text(value) for value in _parameters(job)]
+    yield [_input(path, inside) for path in job.input]
+    yield [_conda(job), job.container_img_url, str(job.env_modules)]
+
+
+def _parameters(job: Any) -> Iterable[object]:
+    """Return the parameters that do not follow from inputs, resources and the like.
+
+    Snakemake makes all parameters anew before a job begins, but only when somebody asks for all of them.
+    """
+    _ = job.params
+    found: Iterable[object] = job.non_derived_params
+    return found
 
 
 def _text(value: object) -> str:
+    """Describe a value in the same words in each process that has it."""
+    match value:
+        case dict():
+            return f"{{{', '.join(sorted(f'{_text(key)}: {_text(item)}' for key, item in value.items()))}}}"
+        case set() | frozenset():
+            return f"{{{', '.join(sorted(map(_text, value)))}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(_text, value))}]"
+    for name in _WHOLE:
+        if callable(whole := getattr(value, name, None)):
+            return f"{type(value).__name__}({_text(whole())})"
     return _ADDRESS.sub("", repr(value))
 
 
@@ -65,11 +97,19 @@ def _script(job: Any, path: Any) -> list[str]:
     return [source, sha256(file.read_bytes()).hexdigest() if file.is_file() else ""]
 
 
-def _input(path: Any) -> list[object]:
+def _input(path: Any, inside: Collection[str]) -> list[object]:
     """Name an input and, where it counts, which version of it is there."""
     name = str(path)
-    if getattr(path, "is_storage", False) or "ancient" in getattr(path, "flags", {}):
+    if name in inside or path.is_storage or "ancient" in path.flags:
         return [name]
-    stamp = Path(name, _TIMESTAMP)
-    found = os.stat(stamp if stamp.exists() else name)  # noqa: PTH116 - a name of the workflow, not a path of ours
+    found = os.stat(name)  # noqa: PTH116 - a name of the workflow, not a path of ours
+    if stat.S_ISDIR(found.st_mode):
+        with suppress(FileNotFoundError):
+            found = Path(name, _TIMESTAMP).stat()
     return [name, found.st_mtime_ns, found.st_size]
+
+
+def _conda(job: Any) -> object:
+    """Return the hash of a conda environment that is used; that of one that is not may ask for a conda."""
+    used = {method.name for method in job.dag.workflow.deployment_settings.deployment_method}
+    return job.conda_env.hash if "CONDA" in used and job.conda_env else None
