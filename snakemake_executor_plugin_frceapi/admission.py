@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
+from snakemake_executor_plugin_frceapi.identity import works_of
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step
 from snakemake_executor_plugin_frceapi.run import Run
@@ -38,14 +39,27 @@ class Admission:
         Args:
             fresh: its submission as it would be without earlier runs; nothing of it is written or sent yet.
         """
-        match = self._legacy.match(fresh.works, fresh.request, fresh.attempt)
-        if match.step is Step.SUBMIT:
-            self._run.submit(fresh)
-        elif match.step is Step.REPLACE:
-            self._replace(fresh, match)
-        else:
-            known = self._preparation.resume(match.entries[0], fresh.job_info)
-            self._run.adopt(known, has_ended=match.step is Step.TAKE)
+        match = self._match(fresh)
+        if match.step is Step.SHARE:
+            if self._run.share(match.entries[0].token, fresh.job_info):
+                return
+            match = self._match(fresh)  # it has ended just now
+        match match.step:
+            case Step.SUBMIT | Step.SHARE:
+                self._run.submit(fresh)
+            case Step.REPLACE:
+                self._replace(fresh, match)
+            case Step.ADOPT | Step.TAKE:
+                known = self._preparation.resume(match.entries[0], fresh.job_info)
+                self._run.adopt(known, has_ended=match.step is Step.TAKE)
+
+    def _match(self, fresh: Submission) -> Match:
+        return self._legacy.match(
+            fresh.works,
+            fresh.request,
+            fresh.attempt,
+            lambda made_with: works_of(fresh.job_info.job, made_with),
+        )
 
     def _replace(self, fresh: Submission, match: Match) -> None:
         olds = [self._preparation.resume(entry) for entry in match.entries]
@@ -54,8 +68,9 @@ class Admission:
             f"Rule {fresh.rule}: what an earlier run submitted ({jobids}) does not serve, {match.reason}; the job is "
             "submitted anew when nothing of it can run any more."
         )
-        alive = [old for old, entry in zip(olds, match.entries, strict=True) if self._legacy.is_listed_alive(entry)]
+        self._run.submit(fresh, after=olds)
+        pairs = zip(olds, match.entries, strict=True)
+        alive = [old for old, entry in pairs if old.is_replaced and self._legacy.is_listed_alive(entry)]
         if alive:
             # It asks programs and the API, which may take seconds, and nobody waits for it.
             threading.Thread(target=self._canceller.order, args=(alive,), name="frceapi-cancel", daemon=True).start()
-        self._run.submit(fresh, after=olds)

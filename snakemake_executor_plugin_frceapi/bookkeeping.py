@@ -7,7 +7,8 @@ leaves a job without a record, as it would be without this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
@@ -16,46 +17,59 @@ from snakemake_executor_plugin_frceapi.recovery import Legacy
 from snakemake_executor_plugin_frceapi.spool import Spool
 
 
-def record_ended(workflow: Any, legacy: Legacy, spool: Spool) -> list[Entry]:
+def record_ended(workflow: Any, legacy: Legacy, spool: Spool, warn: Callable[[str], None]) -> list[Entry]:
     """Record the jobs of earlier runs that have ended well meanwhile and that Snakemake need not run.
 
     Args:
         workflow: Snakemake's workflow, its DAG complete.
         legacy: what earlier runs have left.
         spool: the run directory.
+        warn: receives a line about outputs that Snakemake takes as they are although what they are made from has
+            changed; of these there is no record.
 
     Returns:
-        The submissions all of whose jobs are recorded; nothing is left to do for them.
+        The submissions for which nothing is left to do.
     """
     ended = [entry for entry in legacy.entries if legacy.has_ended_well(entry)]
-    if not ended:
-        return []
-    try:
-        jobs = {product: job for job in workflow.dag.jobs for product in products_of(job)}
-        return [entry for entry in ended if _record(workflow, entry, jobs, spool)]
-    except Exception:  # noqa: BLE001 - Snakemake's inside has changed: no record, and no failed run
-        return []
+    settled = []
+    with suppress(Exception):  # Snakemake's inside has changed: no record, and no failed run
+        makers = {product: job for job in workflow.dag.jobs for product in products_of(job)} if ended else {}
+        for entry in ended:
+            jobs = _makers_of(entry, makers)
+            if jobs and not any(workflow.dag.needrun(job) for job in jobs):
+                _record(workflow, entry, jobs, spool, warn)
+                settled.append(entry)
+    return settled
 
 
-def _record(workflow: Any, entry: Entry, jobs: dict[str, Any], spool: Spool) -> bool:
-    """Record the jobs of one submission, and return whether all of them are recorded."""
-    mine = list(dict.fromkeys(jobs[product] for product in entry.products if product in jobs))
-    known = {product for job in mine for product in products_of(job)}
-    if entry.products - known or any(workflow.dag.needrun(job) for job in mine):
-        return False
-    works = {work for job in mine for work in works_of(job) if work.signature}
+def _makers_of(entry: Entry, makers: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the jobs that make what a submission has made; none if the workflow of now lacks one of them."""
+    jobs = list(dict.fromkeys(makers[product] for product in entry.products if product in makers))
+    made = {product for job in jobs for product in products_of(job)}
+    return jobs if entry.products <= made else []
+
+
+def _record(workflow: Any, entry: Entry, jobs: Sequence[Any], spool: Spool, warn: Callable[[str], None]) -> None:
+    works = {work for job in jobs for work in works_of(job, entry.products)}
+    if not all(work.signature for work in works.union(entry.works)):
+        return
     if works != set(entry.works):
-        return False
+        warn(
+            f"Rule {entry.rule}: job {entry.external_jobid} of an earlier run has ended well, but its code, "
+            "parameters, inputs or outputs have changed since it was submitted. Snakemake takes its outputs as they "
+            f"are; to make them anew, add --forcerun {' '.join(sorted({work.rule for work in works}))}."
+        )
+        return
     end = spool.latest_end(entry.token)
-    for job in mine:
+    for job in jobs:
         workflow.async_run(workflow.persistence.finished(job))
         if end is not None:
             _set_start(workflow.persistence, job, end.start)
-    return True
 
 
 def _set_start(persistence: Any, job: Any, start: float) -> None:
     """Give a record the start of its job; Snakemake takes it from a marker that the job itself has removed."""
+    persistence.deactivate_cache()  # it says that there is no record, because there was none a moment ago
     for path, record in _records(persistence, job):
         record.starttime = min(start, record.endtime)
         persistence._write_record(persistence._get_key(path), record)  # noqa: SLF001 - there is no other way

@@ -149,23 +149,28 @@ class Executor(RemoteExecutor):
             self._parts.close()
 
     def submitted(self, submission: Submission) -> None:
-        """Report that the API has taken a job."""
-        info = submission.job_info
-        info.external_jobid = submission.external_jobid
-        kind = "group job" if info.job.is_group() else "job"
-        done = "Took up" if submission.inherited else "Submitted"
-        self.say(f"{done} {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
-        # The base class's version adds the job to its list of active jobs as well.
-        RealExecutor.report_job_submission(self, info)
+        """Report that the API has taken a job, to those of the jobs that it serves that do not know it yet."""
+        for info in submission.job_infos:
+            if info.external_jobid is not None:
+                continue
+            info.external_jobid = submission.external_jobid
+            kind = "group job" if info.job.is_group() else "job"
+            done = "Took up" if submission.inherited else "Submitted"
+            self.say(f"{done} {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
+            # The base class's version adds the job to its list of active jobs as well.
+            RealExecutor.report_job_submission(self, info)
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
-        self._unsettled[submission.job_info.job] = submission.token
-        self.report_job_success(submission.job_info)
+        self._run_parts.legacy.note_ended(submission.token)
+        self._unsettled.update((info.job, submission.token) for info in submission.job_infos)
+        for info in submission.job_infos:
+            self.report_job_success(info)
 
     def handle_job_success(self, job: Any) -> None:
         """Note that Snakemake has recorded a job, so that no later run asks what became of it."""
-        if token := self._unsettled.pop(job, None):
+        token = self._unsettled.pop(job, None)
+        if token and token not in list(self._unsettled.values()):
             self._run_parts.run.note_settled(token)
 
     def handle_job_error(self, job: Any) -> None:
@@ -174,8 +179,10 @@ class Executor(RemoteExecutor):
 
     def failed(self, submission: Submission, message: str) -> None:
         """Report that a job has failed."""
-        log = submission.log
-        self.report_job_error(submission.job_info, msg=message, aux_logs=[str(log)] if log.exists() else [])
+        self._run_parts.legacy.note_failed(submission.token)
+        logs = [str(submission.log)] if submission.log.exists() else []
+        for info in submission.job_infos:
+            self.report_job_error(info, msg=message, aux_logs=logs)
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Show why a job failed; the base class's version adds that more stands in logs, which are named already."""
@@ -265,7 +272,7 @@ class Executor(RemoteExecutor):
         from snakemake_executor_plugin_frceapi.bookkeeping import record_ended
 
         parts = self._run_parts
-        for entry in record_ended(self.workflow, parts.legacy, parts.spool):
+        for entry in record_ended(self.workflow, parts.legacy, parts.spool, self.warn):
             parts.legacy.remove(entry)
             parts.run.note_settled(entry.token)
             parts.spool.discard(entry.token)

@@ -57,6 +57,12 @@ class Intake:
         if not item.predecessors:
             self._submitter.put(item)
 
+    def release(self, item: Submission) -> None:
+        """Send what waited for a submission that is over now."""
+        for successor in item.successors:
+            successor.predecessors.discard(item.token)
+            self.put(successor)
+
     def settle(self, listed: float) -> None:
         """Deal with what has come of submissions.
 
@@ -140,3 +146,4 @@ class Intake:
         self._tidying.release(item.upstream)
         self._journal.note(event, item.token)
         self._reporter.failed(item, text)
+        self.release(item)

@@ -7,8 +7,8 @@ run's own; those of runs that are alive are left alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum, unique
 from pathlib import Path
@@ -26,6 +26,7 @@ class Step(Enum):
 
     SUBMIT = "nothing of it is known"
     ADOPT = "its job goes on"
+    SHARE = "its job goes on and was taken up for another job of this run"
     TAKE = "its job has ended well"
     REPLACE = "what is known of it must be over first"
 
@@ -48,6 +49,9 @@ class Match:
 class Legacy:
     """The open submissions of earlier runs.
 
+    One submission can be about several jobs of this run: the members of a group job are several jobs again when what
+    joined them is done.
+
     Args:
         spool: the run directory.
         entries: the submissions.
@@ -56,12 +60,17 @@ class Legacy:
     def __init__(self, spool: Spool, entries: Iterable[Entry] = ()) -> None:
         self._spool = spool
         self._entries = {entry.token: entry for entry in entries}
+        self._makers: dict[str, list[str]] = {}
+        for entry in self._entries.values():
+            for product in entry.products:
+                self._makers.setdefault(product, []).append(entry.token)
+        self._claimed: dict[str, set[str]] = {}
         self._listing = Listing({})
 
     @property
     def entries(self) -> list[Entry]:
         """Those that no job of this run has claimed yet."""
-        return list(self._entries.values())
+        return [entry for entry in self._entries.values() if entry.token not in self._claimed]
 
     def note_listing(self, listing: Listing) -> None:
         """Note a listing: what it shows as over is not waited for."""
@@ -69,26 +78,56 @@ class Legacy:
 
     def remove(self, entry: Entry) -> None:
         """Forget one, because what becomes of it is known."""
-        self._entries.pop(entry.token, None)
+        self.note_failed(entry.token)
 
-    def match(self, works: Sequence[Work], request: JobRequest, attempt: int) -> Match:
-        """Return what to do with a job, and forget the submissions that it is about.
+    def note_ended(self, token: str) -> None:
+        """Note that the job of a submission, of whatever run, has ended well: further jobs of this run may need it."""
+        if token in self._entries:
+            self._entries[token] = replace(self._entries[token], ended=True)
+
+    def note_failed(self, token: str) -> None:
+        """Note that the job of a submission, of whatever run, has failed: it is no other attempt's any more."""
+        self._entries.pop(token, None)
+
+    def match(
+        self,
+        works: Sequence[Work],
+        request: JobRequest,
+        attempt: int,
+        works_with: Callable[[Collection[str]], Sequence[Work]],
+    ) -> Match:
+        """Return what to do with a job; the submissions that it is about are claimed for it.
 
         Args:
             works: what the job makes.
             request: what it asks for.
             attempt: which attempt of it this is.
+            works_with: returns what the job makes, where the same submission makes the given files as well.
         """
         products = {product for work in works for product in work.products}
-        found = tuple(entry for entry in self._entries.values() if products & entry.products)
-        for entry in found:
-            self.remove(entry)
+        found = tuple(self._about(products))
         if not found:
             return Match(Step.SUBMIT)
-        reasons = [reason for entry in found if (reason := self._why_not(entry, works, request, attempt))]
-        if len(found) > 1 or reasons:
-            return Match(Step.REPLACE, found, reasons[0] if reasons else "several jobs make the same")
-        return Match(Step.TAKE if self.has_ended_well(found[0]) else Step.ADOPT, found)
+        is_shared = any(entry.token in self._claimed for entry in found)
+        for entry in found:
+            self._claimed.setdefault(entry.token, set()).update(products)
+        if len(found) > 1:
+            return Match(Step.REPLACE, found, "several jobs make the same")
+        (entry,) = found
+        known = works if entry.products <= products else works_with(entry.products)
+        if reason := self._why_not(entry, known, request, attempt):
+            return Match(Step.REPLACE, found, reason)
+        if self.has_ended_well(entry):
+            return Match(Step.TAKE, found)
+        return Match(Step.SHARE if is_shared else Step.ADOPT, found)
+
+    def _about(self, products: Collection[str]) -> Iterator[Entry]:
+        """Yield the submissions of some of these products, unless they were claimed for the same job before."""
+        tokens = dict.fromkeys(token for product in products for token in self._makers.get(product, ()))
+        for token in tokens:
+            entry = self._entries.get(token)
+            if entry is not None and not entry.products.intersection(products) <= self._claimed.get(token, set()):
+                yield entry
 
     def has_ended_well(self, entry: Entry) -> bool:
         """Return whether a submission's job command has ended by itself with exit code 0."""
@@ -133,48 +172,58 @@ def take_over(spool: Spool) -> tuple[Journal, Legacy]:
     """
     # Before the journals are read: whatever has a directory by now had its line before.
     on_disk = spool.tokens()
-    with _locked(spool.directory) as (mine, others):
-        entries = {token: _now(entry, spool) for token, entry in mine.entries.items()}
-        left = [entry for entry in entries.values() if entry.is_open and (entry.ended or spool.has_job(entry.token))]
+    with _journals(spool.directory) as found:
+        opened = (entry for entry in replay(found.dead).values() if entry.is_open)
+        left = [_now(entry, spool) for entry in opened if entry.ended or spool.has_job(entry.token)]
         journal = _begin(spool.directory, left)
-        for path in mine.paths:
+        for path in found.paths:
             path.unlink(missing_ok=True)
-    keep = {token for entry in left for token in (entry.token, *entry.upstream)} | others.keys()
-    for token in on_disk - keep:
+    keep = {token for entry in left for token in (entry.token, *entry.upstream)} | replay(found.living).keys()
+    for token in on_disk - keep if found.is_complete else ():
         spool.discard(token)
     return journal, Legacy(spool, left)
 
 
 @dataclass(slots=True)
 class _Found:
+    """The journals that were found.
+
+    Attributes:
+        paths: those of dead runs.
+        dead: their lines.
+        living: the lines of those of living runs.
+        is_complete: whether all could be read: one may be taken over by another run that starts just now, and what it
+            said stands in that run's journal only.
+    """
+
     paths: list[Path] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+    living: list[str] = field(default_factory=list)
+    is_complete: bool = True
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[tuple[_Found, Mapping[str, Entry]]]:
-    """Hold the journals of dead runs; yield what they say, and what those of living runs say."""
+def _journals(directory: Path) -> Iterator[_Found]:
+    """Read all journals, and hold those of dead runs."""
     found = _Found()
-    lines: list[str] = []
-    others: dict[str, Entry] = {}
-    descriptors = []
-    try:
+    with ExitStack() as stack:
         for path in journals(directory):
-            with suppress(FileNotFoundError):  # another run has just ended, or has taken it over
+            try:
                 descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-                descriptors.append(descriptor)
-                is_free = lock(descriptor)
-                text = path.read_text("utf-8", "replace").splitlines()
-                if is_free:
-                    found.paths.append(path)
-                    lines += text
-                else:
-                    others |= replay(text)
-        found.entries = replay(lines)
-        yield found, others
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+                stack.callback(os.close, descriptor)
+                is_dead = lock(descriptor)
+                lines = path.read_text("utf-8", "replace").splitlines()
+            except FileNotFoundError:
+                found.is_complete = False
+            except OSError as error:
+                raise SettingsError(
+                    f"{path} cannot be read ({error.strerror}), which tells what earlier runs have submitted; start "
+                    "Snakemake again when it can"
+                ) from None
+            else:
+                (found.dead if is_dead else found.living).extend(lines)
+                found.paths += [path] if is_dead else []
+        yield found
 
 
 def _begin(directory: Path, left: Sequence[Entry]) -> Journal:

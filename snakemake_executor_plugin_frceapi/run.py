@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from math import inf
+from typing import Any
 
 from snakemake_executor_plugin_frceapi import polling, submission
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
@@ -132,6 +133,16 @@ class Run:
             self._enter(item, has_ended=has_ended)
         self.wake()
 
+    def share(self, token: str, job_info: Any) -> bool:
+        """Let what was adopted serve one more job of the workflow; return False if it is over already."""
+        with self._round:
+            item = next((item for item in self.live if item.token == token), None)
+            if item is not None:
+                item.sharers.append(job_info)
+                if item.external_jobid:
+                    self._reporter.submitted(item)
+        return item is not None
+
     def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
         """Keep the run directories of active jobs until the submission that is made of them is over.
 
@@ -206,9 +217,8 @@ class Run:
         self.wake()
 
     def _wanted(self) -> Collection[str] | None:
-        if not self.live:
-            return None
-        return {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
+        jobids = {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
+        return jobids if self.live else None
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
@@ -234,17 +244,26 @@ class Run:
             self._intake.take(item, Unknown("the earlier run that submitted it ended before the API had answered"))
 
     def _replace(self, item: Submission, after: Sequence[Submission]) -> None:
-        """Cancel what earlier runs have submitted, and send the job when none of it can run any more."""
+        """Send a job when nothing can run any more of what it replaces; what serves other jobs is only waited for."""
+        lives = {live.token: live for live in self.live}
         for old in after:
-            self._spool.order_cancel(old.token)
-            if owner := self._spool.claimed_by(old.token):
-                old.external_jobid, old.successor = owner, item
-                item.predecessors.add(old.token)
-                self._live[old.token] = old
-                self._poller.wake()
-            else:
-                self.note_cancelled(old.token)
+            live = lives.get(old.token) or self._cancel(old)
+            if live is not None:
+                live.successors.append(item)
+                item.predecessors.add(live.token)
         self._intake.put(item)
+
+    def _cancel(self, old: Submission) -> Submission | None:
+        """Order the end of a submission that serves no job, and return it if it may be running."""
+        old.is_replaced = True
+        self._spool.order_cancel(old.token)
+        if owner := self._spool.claimed_by(old.token):
+            old.external_jobid = owner
+            self._live[old.token] = old
+            self._poller.wake()
+            return old
+        self.note_cancelled(old.token)
+        return None
 
     def _note_sleep(self) -> None:
         """Put off what is waited for if nobody has looked for long: that is no time in which nothing came."""
@@ -275,13 +294,10 @@ class Run:
                 item.history = item.history.with_start(now)
 
     def _note_ends(self) -> set[str]:
-        if not self._live:
-            return set()
-        found = set()
-        for token, end in self._spool.new_ends(self._live):
+        ends = dict(self._spool.new_ends(self._live)) if self._live else {}
+        for token, end in ends.items():
             self._live[token].note_end(end, self._clock())
-            found.add(token)
-        return found
+        return set(ends)
 
     def _conclude(self, token: str) -> None:
         item = self._live[token]
@@ -295,8 +311,8 @@ class Run:
     def _finish(self, item: Submission, verdict: Verdict) -> None:
         del self._live[item.token]
         self._waiting.discard(item.token)
-        if item.successor is not None:
-            self._give_way(item, item.successor)
+        if item.is_replaced:
+            self.note_cancelled(item.token)
         elif verdict.outcome is Outcome.SUCCEEDED:
             self._succeed(item)
         else:
@@ -305,8 +321,9 @@ class Run:
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
         self._tidying.release(item.upstream)
-        if verdict.outcome is not Outcome.SUCCEEDED and is_over(item.history):
+        if is_over(item.history) and (item.is_replaced or verdict.outcome is not Outcome.SUCCEEDED):
             self._tidying.remove(item.token)
+        self._intake.release(item)
 
     def _succeed(self, item: Submission) -> None:
         self._remarks.on_started(item)
@@ -321,11 +338,6 @@ class Run:
         """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
         while self._settled:
             self._tidying.remove(self._settled.popleft())
-
-    def _give_way(self, item: Submission, successor: Submission) -> None:
-        self.note_cancelled(item.token)
-        successor.predecessors.discard(item.token)
-        self._intake.put(successor)
 
     def _check_patience(self) -> None:
         for call in (polling.CALL, submission.CALL):

@@ -26,6 +26,7 @@ class Submission:
     Attributes:
         token: name of its run directory.
         job_info: Snakemake's own record, handed back with each report.
+        sharers: Snakemake's own records of further jobs that it serves.
         rule: name of its rule or group.
         attempt: which attempt of the job this is, from 1.
         works: what its job makes.
@@ -41,7 +42,8 @@ class Submission:
         external_jobid: the job's number at Slurm, once known.
         history: what was seen of the job.
         predecessors: tokens of earlier runs' submissions that must be over before it is sent.
-        successor: the submission that is to be sent when this one, of an earlier run, is over.
+        successors: the submissions that are to be sent when this one, of an earlier run, is over.
+        is_replaced: whether it serves no job of this run and is to be cancelled.
     """
 
     token: str
@@ -61,12 +63,19 @@ class Submission:
     external_jobid: str | None = None
     history: History = field(default_factory=History)
     predecessors: set[str] = field(default_factory=set)
-    successor: Submission | None = None
+    successors: list[Submission] = field(default_factory=list)
+    is_replaced: bool = False
+    sharers: list[Any] = field(default_factory=list)
 
     @property
     def log(self) -> Path:
         """The job's log; it exists once the job has started."""
         return self.log_directory / f"{self.external_jobid}.log"
+
+    @property
+    def job_infos(self) -> list[Any]:
+        """Snakemake's own records of all jobs that it serves."""
+        return [self.job_info, *self.sharers]
 
     def note_end(self, end: End, now: float) -> None:
         """Note an end marker that was seen."""
