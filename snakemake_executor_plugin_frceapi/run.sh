@@ -150,7 +150,6 @@ frceapi_look_at_gate() {
 frceapi_await_gate() {
     local gone=0
     frceapi_beat= frceapi_quiet=0 frceapi_gate_from=
-    trap 'frceapi_leave 143 signal' TERM INT HUP
     while :; do
         frceapi_look_at_gate
         case $frceapi_order in
@@ -167,7 +166,6 @@ frceapi_await_gate() {
         sleep "$frceapi_watch_seconds" &
         wait "$!" && frceapi_quiet=$((frceapi_quiet + frceapi_watch_seconds))
     done
-    trap - TERM INT HUP
     frceapi_note_gate
 }
 
@@ -212,7 +210,6 @@ frceapi_look_upstream() {
 # name can be invisible here for as long as NFS keeps the attributes of a directory.
 frceapi_await_upstream() {
     local upstream open late waited=0
-    trap 'frceapi_leave 143 signal' TERM INT HUP
     while :; do
         open=() late=
         for upstream in "${frceapi_upstream[@]}"; do
@@ -232,7 +229,6 @@ frceapi_await_upstream() {
         waited=$((waited + frceapi_watch_seconds))
         ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before its command began"
     done
-    trap - TERM INT HUP
 }
 
 frceapi_restore_environment() {
@@ -308,15 +304,17 @@ frceapi_end_rest() {
 
 frceapi_run() {
     local code watcher
-    frceapi_cause=own frceapi_interrupted=
+    frceapi_cause=own frceapi_interrupted= frceapi_child=
+    trap 'frceapi_stop signal' TERM INT HUP
+    trap 'frceapi_stop cancelled' USR1
     set -m
     frceapi_payload &
     frceapi_child=$!
+    # A signal that came before this line has found no child.
+    [ "$frceapi_cause" = own ] || frceapi_stop "$frceapi_cause"
     frceapi_watch >/dev/null 2>&1 &
     watcher=$!
     set +m
-    trap 'frceapi_stop signal' TERM INT HUP
-    trap 'frceapi_stop cancelled' USR1
     # A trap ends `wait` early with a code of its own: then the child is waited for again, unless it is gone, because
     # bash can wait for ever for a child that ended while a trap was due.
     while :; do
@@ -342,6 +340,7 @@ frceapi_main() {
     frceapi_claim
     frceapi_open_log
     frceapi_repeat_own_end
+    trap 'frceapi_leave 143 signal' TERM INT HUP
     frceapi_record_start
     ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before it started"
     [ -z "$frceapi_heartbeat" ] || frceapi_await_gate

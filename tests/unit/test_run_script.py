@@ -347,6 +347,25 @@ def test_forwards_a_signal_and_runs_again_after_a_requeue(name: str, node: Node)
     assert node.log().endswith("again\n")
 
 
+def test_records_a_signal_that_comes_before_the_job_command(node: Node) -> None:
+    """A signal while the start is being recorded ends the job there, and the restart runs the job command."""
+    node.program("mv", f'[ -e {node.top}/sent ] || {{ touch {node.top}/sent; kill -TERM $PPID; }}; exec /bin/mv "$@"')
+    node.runs("touch ran; exit 5")
+
+    assert node.run() == 143
+    assert (node.end().exit_code, node.end().cause) == (143, Cause.SIGNAL)
+    assert not node.wrote("ran")
+    assert node.run(restart=1) == 5
+
+
+def test_forwards_a_signal_that_comes_as_the_job_command_begins(node: Node) -> None:
+    """A signal that is as early as can be reaches the job command all the same and is recorded."""
+    node.runs("exec sleep 600", setup="kill -TERM $$")
+
+    assert node.run() == 143
+    assert (node.end().exit_code, node.end().cause) == (143, Cause.SIGNAL)
+
+
 def test_runs_again_after_a_restart_without_any_end(node: Node) -> None:
     """A job that was killed without a word owns its claim when it is requeued, and runs."""
     node.runs("if [ -e ready ]; then exit 0; fi", "touch ready; exec sleep 600")
