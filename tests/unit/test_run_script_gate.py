@@ -15,6 +15,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, UPSTREAM_EXIT_CODE, RunScript
 from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
+from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 PATIENCE_SECONDS = 60.0
@@ -487,3 +488,33 @@ def test_ends_a_twin_before_the_gate(node: Node) -> None:
     node.order("run\n")
     assert process.wait(PATIENCE_SECONDS) == 5
     assert node.ended() == (5, Cause.OWN)
+
+
+@pytest.mark.parametrize(
+    ("order", "end"), [(Spool.open_gate, (5, Cause.OWN)), (Spool.order_cancel, (143, Cause.CANCELLED))]
+)
+def test_understands_what_the_client_writes(
+    order: Callable[[Spool, str], bool], end: tuple[int, Cause], node: Node
+) -> None:
+    """Gate, heartbeat and both orders are read as the run directory's own writer makes them."""
+    spool = Spool(node.top / "spool")
+    node.script = replace(
+        node.script,
+        directory=spool.job_directory("t"),
+        done=spool.done_entry("t"),
+        command=["/bin/sh", "-c", "exit 5"],
+        heartbeat=spool.heartbeat("run-1"),
+        silence_seconds=2,
+    )
+    spool.write_job("t", "", "job", node.script, {}, gated=True)
+    node.stop_at_looks()
+    process = node.start_and_look()
+    for count in range(8, 13):
+        assert spool.write_heartbeat("run-1", count)
+        node.look()
+    assert process.poll() is None
+    assert order(spool, "t")
+    node.step()
+
+    assert process.wait(PATIENCE_SECONDS) == end[0]
+    assert node.ended() == end
