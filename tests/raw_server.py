@@ -58,6 +58,17 @@ def drip(before: bytes) -> Handler:
     return handle
 
 
+def endless(before: bytes, piece: bytes) -> Handler:
+    """Return a handler that repeats a piece for ever, as fast as the client takes it."""
+
+    def handle(connection: socket.socket, number: int) -> None:
+        connection.sendall(before)
+        while True:
+            connection.sendall(piece)
+
+    return handle
+
+
 def stay_silent(connection: socket.socket, number: int) -> None:
     """Say nothing until the client has gone, or the server ends."""
     while connection.recv(65536):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 
 from snakemake_executor_plugin_frceapi.sandbox.config import SandboxConfig
 from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
 from tests.cluster.desk import Desk
 from tests.cluster.rig import Rig, running_rig
 from tests.cluster.system import why_not
+from tests.cluster.web import HOST, Site, Web
 
 
 @pytest.hookimpl(trylast=True)
@@ -24,6 +28,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here[0].add_marker(pytest.mark.skip(reason=f"the test cluster cannot run: {reason}"))
     config.hook.pytest_deselected(items=here[1:])
     items[:] = [item for item in items if item not in here[1:]]
+
+
+_NOBODY = "http://127.0.0.1:9"
+
+StartWeb = Callable[..., Web]
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +62,38 @@ def forgetful(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGate
     desk.environment["SNAKEMAKE_FRCEAPI_URL"] = gateway.url
     yield gateway
     gateway.stop()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """A certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(desk: Desk, authority: trustme.CA, tmp_path: Path) -> Path:
+    """The bundle with that authority, which the runs of the desk trust."""
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    desk.environment["REQUESTS_CA_BUNDLE"] = str(bundle)
+    return bundle
+
+
+@pytest.fixture
+def start_web(desk: Desk, tmp_path: Path) -> Iterator[StartWeb]:
+    """Start an Apache with a certificate and with directives of its own, to which the desk's runs go."""
+    with ExitStack() as stack:
+
+        def start(leaf: trustme.LeafCert, directives: str = "") -> Web:
+            certificate = tmp_path / "server.pem"
+            leaf.private_key_and_cert_chain_pem.write_to_path(certificate)
+            keytab = desk.rig.kdc.add_keytab(f"HTTP/{HOST}")
+            place = Path(tempfile.mkdtemp(dir=desk.rig.directory))
+            place.chmod(0o711)
+            site = Site(backend=_NOBODY, keytab=keytab, certificate=certificate, directives=directives)
+            web = Web(place, site, desk.rig.kdc.environment)
+            stack.callback(web.stop)
+            desk.environment["SNAKEMAKE_FRCEAPI_URL"] = web.url
+            return web
+
+        yield start

@@ -101,11 +101,18 @@ class Kdc:
         self._administer(f"add_principal -randkey {name}", f"ktadd -norandkey -k {keytab} {name}")
         return keytab
 
-    def kinit(self, cache: Path, name: str, password: str, *options: str) -> None:
+    def change_keys(self, name: str) -> Path:
+        """Give a principal another random key and return a new keytab that holds no other."""
+        keytab = self._directory / f"{name.replace('/', '_')}.new.keytab"
+        keytab.unlink(missing_ok=True)
+        self._administer(f"ktadd -k {keytab} {name}")
+        return keytab
+
+    def kinit(self, cache: Path | str, name: str, password: str, *options: str) -> None:
         """Get a ticket into a cache, as a user does.
 
         Args:
-            cache: a file.
+            cache: a file, or the name of a cache of another type.
             name: the principal.
             password: its password.
             options: of kinit(1), such as ``-l 30s -r 1h``.

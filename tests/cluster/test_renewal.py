@@ -1,4 +1,4 @@
-"""Tickets of a wrong realm, and tickets that come by themselves from a client keytab."""
+"""Tickets of a wrong realm, and tickets that are renewed or come by themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from snakemake_executor_plugin_frceapi import keeper
+from snakemake_executor_plugin_frceapi.auth import ticket_status
 from tests.cluster import kdc
 from tests.cluster.rig import PASSWORD
 
@@ -87,3 +89,21 @@ def test_client_keytab_needs_no_kinit(desk: Desk) -> None:
     assert result.exit_code == 0, result.output
     assert desk.read("one.txt") == "1\n"
     assert "kinit" not in result.output
+
+
+def test_keeper_renews_ticket(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewable ticket is renewed at half of its life, over and over."""
+    for name in ("KRB5_CONFIG", "KRB5CCNAME"):
+        monkeypatch.setenv(name, desk.environment[name])
+    monkeypatch.setattr(keeper, "_SHORTEST_SECONDS", 0.5)
+    desk.kinit("-l", "8s", "-r", "10m")
+    first = ticket_status().end
+    assert first is not None
+    said: list[str] = []
+    kept = keeper.TicketKeeper(said.append)
+    kept.start()
+    try:
+        desk.wait_for(lambda: (ticket_status().end or first).timestamp() > first.timestamp() + 8, "a second renewal")
+    finally:
+        kept.stop()
+    assert said[0].startswith(f"Your ticket for {desk.principal} ends on ")

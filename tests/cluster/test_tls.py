@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +14,10 @@ from snakemake_executor_plugin_frceapi.errors import ConfigurationFault
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 from tests.cluster.daemons import run
-from tests.cluster.web import HOST, Site, Web
+from tests.cluster.web import HOST
 
 if TYPE_CHECKING:
+    from tests.cluster.conftest import StartWeb
     from tests.cluster.desk import Desk
 
 _SNAKEFILE = """
@@ -28,47 +26,8 @@ _SNAKEFILE = """
         shell: "echo 1 >{output}"
 """
 
-_NOBODY = "http://127.0.0.1:9"
 _ELSEWHERE = "127.0.0.1"
 """Another name of the host of `HOST`, and so another service for Kerberos."""
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    """A certificate authority."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(desk: Desk, authority: trustme.CA, tmp_path: Path) -> Path:
-    """The bundle with that authority, which the runs of the desk trust."""
-    bundle = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(bundle)
-    desk.environment["REQUESTS_CA_BUNDLE"] = str(bundle)
-    return bundle
-
-
-StartWeb = Callable[..., Web]
-
-
-@pytest.fixture
-def start_web(desk: Desk, tmp_path: Path) -> Iterator[StartWeb]:
-    """Start an Apache with a certificate and with directives of its own, to which the desk's runs go."""
-    with ExitStack() as stack:
-
-        def start(leaf: trustme.LeafCert, directives: str = "") -> Web:
-            certificate = tmp_path / "server.pem"
-            leaf.private_key_and_cert_chain_pem.write_to_path(certificate)
-            keytab = desk.rig.kdc.add_keytab(f"HTTP/{HOST}")
-            place = Path(tempfile.mkdtemp(dir=desk.rig.directory))
-            place.chmod(0o711)
-            site = Site(backend=_NOBODY, keytab=keytab, certificate=certificate, directives=directives)
-            web = Web(place, site, desk.rig.kdc.environment)
-            stack.callback(web.stop)
-            desk.environment["SNAKEMAKE_FRCEAPI_URL"] = web.url
-            return web
-
-        yield start
 
 
 def only_error(desk: Desk, *arguments: str) -> str:

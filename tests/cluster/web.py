@@ -97,7 +97,8 @@ class Web:
         """
         (port,) = free_ports(1)
         self.url = f"https://{HOST}:{port}/hpcapi"
-        shutil.chown(shutil.copy(site.keytab, directory / "service.keytab"), _USER)
+        self._keytab = directory / "service.keytab"
+        self.use_keytab(site.keytab)
         configuration = directory / "httpd.conf"
         configuration.touch(0o600)
         configuration.write_text(_configuration(directory, site, port), encoding="ascii")
@@ -105,6 +106,12 @@ class Web:
         # The replay cache would otherwise be in /var/tmp and be shared with others.
         self._daemon = Daemon("apache2", command, directory, {**environment, "KRB5RCACHENAME": "none:"})
         self._daemon.wait_until(lambda: listens(port))
+
+    def use_keytab(self, keytab: Path) -> None:
+        """Accept tickets for the keys in a copy of this keytab, from the next request on."""
+        copy = shutil.copy(keytab, self._keytab.with_suffix(".new"))
+        shutil.chown(copy, _USER)
+        Path(copy).rename(self._keytab)
 
     def stop(self) -> None:
         """Stop it."""

@@ -137,6 +137,7 @@ class Bench:
         events: what was reported, in order: the kind and the job's name.
         failures: the messages of failures by the job's name.
         said: lines for the user.
+        directory: the working directory of the run; a test may change it before the run begins.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -147,7 +148,7 @@ class Bench:
         self.events: list[tuple[str, str]] = []
         self.failures: dict[str, str] = {}
         self.said: list[str] = []
-        self._directory = directory
+        self.directory = directory
         self._parts: Assembly | None = None
 
     def _answer(self, connection: socket.socket, number: int) -> None:
@@ -163,6 +164,7 @@ class Bench:
         Raises:
             FrceapiError: it cannot begin.
         """
+        self.directory.mkdir(parents=True, exist_ok=True)
         common: dict[str, Any] = {
             "url": url or self.server.url(),
             "auth": "none",
@@ -173,8 +175,8 @@ class Bench:
         }
         around = Surroundings(
             settings=ExecutorSettings(**{**common, **settings}),
-            persistence=self._directory / ".snakemake",
-            workdir=self._directory,
+            persistence=self.directory / ".snakemake",
+            workdir=self.directory,
             python=None,
             envvars={},
             seconds_between_status_checks=0.0,
@@ -242,7 +244,7 @@ class Bench:
     @property
     def ledger(self) -> list[str]:
         """The names of the jobs that have begun, in that order."""
-        path = self._directory / "ledger"
+        path = self.directory / "ledger"
         return path.read_text("utf-8").split() if path.exists() else []
 
     def lines(self, *words: str) -> list[str]:

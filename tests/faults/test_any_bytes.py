@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi import assembly, outage
 from snakemake_executor_plugin_frceapi.errors import ServiceError
-from tests.raw_server import HEAD, SECRET, Handler, answer, drip, say, say_and_close
+from tests.raw_server import HEAD, SECRET, Handler, answer, drip, endless, say, say_and_close
 
 if TYPE_CHECKING:
     from tests.faults.bench import Bench
@@ -218,17 +217,6 @@ def test_no_status_code_but_success_ends_a_job(eavesdropper: Eavesdropper, state
     eavesdropper.external_jobid()
 
     assert eavesdropper.hears_body(written(listing(state)), f"{status_code} X") == []
-
-
-def endless(before: bytes, piece: bytes) -> Handler:
-    """Return a handler that repeats a piece for ever, as fast as it can."""
-
-    def handle(connection: socket.socket, number: int) -> None:
-        connection.sendall(before)
-        while True:
-            connection.sendall(piece)
-
-    return handle
 
 
 CHUNK = b"10000\r\n" + b"x" * 65_536 + b"\r\n"

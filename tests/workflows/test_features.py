@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
-
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow
 
@@ -239,32 +237,3 @@ def test_latency_wait_reaches_the_job(workflow: MakeWorkflow) -> None:
     flow.succeed("--latency-wait", "60")
 
     assert flow.read("late.txt") == "late\n"
-
-
-def test_large_jobs_fit_into_small_requests(workflow: MakeWorkflow) -> None:
-    """The size of a request depends on nothing that a workflow can make large."""
-    flow = workflow(
-        """
-        NAMES = [f"in/{'long_' * 30}{number}.txt" for number in range(500)]
-        rule all:
-            input: "some.txt", "all.txt"
-        rule some:
-            input: NAMES[:18]
-            output: "some.txt"
-            params: text="x" * 5000
-            shell: "cat {input} >{output}; cat .snakemake/frceapi/*/jobs/*/job-*some* | wc -c >size.txt # {params.text}"
-        rule many:
-            input: NAMES
-            output: "all.txt"
-            shell: "cat {input} >{output}"
-        """,
-        config=SandboxConfig(cpus=8, mem_mb=64_000, max_post_bytes=3_999),
-    )
-    for number in range(500):
-        flow.write(f"in/{'long_' * 30}{number}.txt", f"{number}\n")
-    flow.succeed()
-
-    assert flow.lines("all.txt") == [str(number) for number in range(500)]
-    assert flow.lines("some.txt") == [str(number) for number in range(18)]
-    assert int(flow.read("size.txt")) > 4096
-    assert all(len(job.submission.script) < 2000 for job in flow.jobs)

@@ -1,8 +1,9 @@
-"""Values of a workflow reach its jobs as they are, and none of them is executed."""
+"""Fault matrix, row 38: values of a workflow reach its jobs as they are, and none of them is executed."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def _is_pwned(directory: Path) -> bool:
     return bool(list(directory.rglob("pwned")))
 
 
-def test_wildcards_and_file_names_are_only_text(workflow: MakeWorkflow, tmp_path: Path) -> None:
+def test_row_38_wildcards_and_file_names_are_only_text(workflow: MakeWorkflow, tmp_path: Path) -> None:
     """Wildcards, the file names that they are part of, and parameters may hold any character that Snakemake can."""
     flow = workflow("""
         import json
@@ -50,10 +51,11 @@ def test_wildcards_and_file_names_are_only_text(workflow: MakeWorkflow, tmp_path
 
     assert json.loads(flow.read("all.json")) == [f"{text}|{text}" for text in _TEXTS]
     assert sorted(flow.read(f"log/{text}.log") for text in _TEXTS) == sorted(_TEXTS)
+    assert len({re.sub("jobs/[0-9a-f]+", "jobs/TOKEN", job.submission.script) for job in flow.jobs}) == 1
     assert not _is_pwned(tmp_path)
 
 
-def test_config_values_are_only_text(workflow: MakeWorkflow, tmp_path: Path) -> None:
+def test_row_38_config_values_are_only_text(workflow: MakeWorkflow, tmp_path: Path) -> None:
     """Values of ``--config`` and of a configuration file are in the job what they are in the main process."""
     flow = workflow("""
         import json
@@ -85,7 +87,7 @@ def test_config_values_are_only_text(workflow: MakeWorkflow, tmp_path: Path) -> 
     ['it\'s a "dir" $(touch pwned) `touch pwned`; M\u00fcller \u65e5\u672c', "-a*b #c\\d &touch pwned"],
     ids=["quotes", "signs"],
 )
-def test_working_directory_may_have_any_name(workflow: MakeWorkflow, tmp_path: Path, directory: str) -> None:
+def test_row_38_working_directory_may_have_any_name(workflow: MakeWorkflow, tmp_path: Path, directory: str) -> None:
     """Jobs, scripts, logs and groups work in a directory whose name a shell would trip over."""
     flow = workflow(
         """
