@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.cluster.daemons import run
 from tests.cluster.kdc import REALM
 from tests.cluster.rig import PASSWORD, Rig
+from tests.quick_jobs import quick_jobscript
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.1
@@ -24,6 +25,7 @@ class Desk:
         directory: the working directory.
         rig: the cluster.
         environment: the environment of the runs; a test may change it.
+        defaults: the arguments that stand before those of each run; a test may change them.
     """
 
     def __init__(self, place: Path, rig: Rig) -> None:
@@ -41,6 +43,7 @@ class Desk:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
         ours = {"HOME": str(place / "home"), "KRB5CCNAME": f"FILE:{self.cache}", "PYTHONUNBUFFERED": "1"}
         self.environment = {**kept, **rig.client_environment, **ours}
+        self.defaults = _default_arguments()
         self._runs: list[Running] = []
 
     @property
@@ -55,7 +58,7 @@ class Desk:
     def start(self, *arguments: str) -> Running:
         """Start Snakemake."""
         output = self.directory.parent / f"output-{len(self._runs)}.txt"
-        arguments = (*_default_arguments(), *arguments)
+        arguments = (*self.defaults, *arguments)
         self._runs.append(start_snakemake(arguments, self.directory, self.environment, output))
         return self._runs[-1]
 
@@ -66,6 +69,11 @@ class Desk:
     def write(self, name: str, text: str) -> None:
         """Write a file below the working directory, its common indentation removed."""
         (self.directory / name).write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+
+    def use_quick_jobs(self, work: str = ":") -> None:
+        """Let the jobs make the first of their outputs themselves, as `quick_jobscript` tells."""
+        self.write("quick.sh", quick_jobscript(work))
+        self.defaults += ["--jobscript", str(self.directory / "quick.sh")]
 
     def read(self, name: str) -> str:
         """Return the text of a file below the working directory, empty if it does not exist."""

@@ -56,15 +56,28 @@ class Rig:
         stack.callback(self.slurm.stop)
         self._gateway, backend = self._start_gateway()
         stack.callback(self._gateway.stop)
-        self.ca_bundle, certificate = make_certificate(self._place("tls", 0o711))
-        site = Site(backend=backend, keytab=self.kdc.add_keytab(f"HTTP/{HOST}"), certificate=certificate)
-        self.web = Web(self._place("web", 0o711), site, self.kdc.environment)
+        self.ca_bundle, self._certificate = make_certificate(self._place("tls", 0o711))
+        self._keytab = self.kdc.add_keytab(f"HTTP/{HOST}")
+        self.web = self.start_web("web", backend)
         stack.callback(self.web.stop)
         self.client_environment = {
             "KRB5_CONFIG": self.kdc.environment["KRB5_CONFIG"],
             "REQUESTS_CA_BUNDLE": str(self.ca_bundle),
             "SNAKEMAKE_FRCEAPI_URL": self.web.url,
         }
+
+    def start_web(self, name: str, backend: str) -> Web:
+        """Start an Apache, which the caller stops.
+
+        Args:
+            name: names its directory; no other has it.
+            backend: URL of the gateway before which it stands.
+
+        Raises:
+            RigError: it does not start.
+        """
+        site = Site(backend=backend, keytab=self._keytab, certificate=self._certificate)
+        return Web(self._place(name, 0o711), site, self.kdc.environment)
 
     def _start_gateway(self) -> tuple[Daemon, str]:
         """Start the gateway; returned are its process and its URL, which nobody but Apache is told."""

@@ -142,12 +142,24 @@ class Slurm:
 
     def show_job(self, external_jobid: str) -> dict[str, str]:
         """Return what ``scontrol show job`` tells, by field."""
-        text = self.run("scontrol", "show", "job", "-o", external_jobid)
-        return dict(word.split("=", 1) for word in text.split() if "=" in word)
+        (job,) = self._shown(external_jobid)
+        return job
+
+    def show_jobs(self) -> dict[str, dict[str, str]]:
+        """Return the same of all jobs that Slurm knows, by number."""
+        return {job["JobId"]: job for job in self._shown()}
 
     def job_ids(self) -> list[str]:
         """Return the ids of all jobs that have not ended."""
         return self.run("squeue", "-h", "-o", "%A").split()
+
+    def hold(self) -> None:
+        """Take jobs for the partition ``norm`` and start none, until `release`."""
+        self.run("scontrol", "update", "PartitionName=norm", "State=DOWN")
+
+    def release(self) -> None:
+        """Start jobs of that partition again."""
+        self.run("scontrol", "update", "PartitionName=norm", "State=UP")
 
     def fail_node(self) -> None:
         """Let the node be lost, with all that runs on it."""
@@ -180,6 +192,10 @@ class Slurm:
         finally:
             while self._daemons:
                 self._daemons.pop().stop()
+
+    def _shown(self, *external_jobids: str) -> list[dict[str, str]]:
+        lines = self.run("scontrol", "show", "job", "-o", *external_jobids).splitlines()
+        return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines if "JobId=" in line]
 
     def _start_munge(self) -> None:
         key = self._directory / "munge.key"

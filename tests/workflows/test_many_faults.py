@@ -1,0 +1,62 @@
+"""Many jobs through a service most of whose answers are wrong: each payload runs once, and nothing is left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
+from tests.bad_service import arm
+from tests.ledger import assert_each_once
+
+if TYPE_CHECKING:
+    from tests.workflows.conftest import MakeWorkflow, Workflow
+
+_MANY = """
+    rule all:
+        input: expand("out/{{number}}", number=range({count}))
+    rule one:
+        output: "out/{{number}}"
+        shell: "exit 99"
+"""
+_ROOM = SandboxConfig(cpus=32, mem_mb=64_000)
+_OWNER, _TWIN, _CANCELLED = 0, 75, 143
+
+
+def _by_submission(flow: Workflow) -> list[list[int | None]]:
+    """Return the exit codes of the jobs of each submission, which all have its script; its twins come last."""
+    codes = defaultdict(list)
+    for job in flow.jobs:
+        codes[job.submission.script].append(job.exit_code)
+    return [sorted(twins, key=lambda code: code == _TWIN) for twins in codes.values()]
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
+def test_each_payload_runs_once_whatever_happens_to_requests(workflow: MakeWorkflow, count: int) -> None:
+    """Exit code 0, one run of each payload, twins that end at once, and an empty queue.
+
+    A submission of which nothing was seen after three posts is given up, and its job is submitted anew.
+    """
+    flow = workflow(_MANY.format(count=count), config=_ROOM)
+    flow.use_quick_jobs()
+    flow.sandbox.hold()
+    arm(flow.sandbox.faults)
+    running = flow.start("--jobs", str(count), "--frceapi-unknown-grace", "3", "--retries", "3")
+    flow.wait_for(lambda: len(flow.jobs) >= count * 1.1, "twins")
+    flow.sandbox.release()
+    result = running.wait()
+    flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
+
+    assert result.exit_code == 0, result.output
+    assert_each_once(flow.lines("ledger"), [f"out/{number}" for number in range(count)])
+    given_up = result.output.count("it was posted 3 times and has left no trace")
+    assert result.output.count("Error in rule") == given_up
+    submissions = _by_submission(flow)
+    owners = [codes[0] for codes in submissions]
+    assert owners.count(_OWNER) == count
+    assert len(owners) - owners.count(_CANCELLED) == count
+    assert len(owners) <= count + given_up
+    assert {code for codes in submissions for code in codes[1:]} == {_TWIN}
+    assert bool(flow.left_in_run_directory()) == bool(given_up)
