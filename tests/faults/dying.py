@@ -1,0 +1,104 @@
+"""A process that is killed at a step of a test's choice, in the test's own process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from snakemake_executor_plugin_frceapi import spool as spool_module
+from snakemake_executor_plugin_frceapi.journal import Journal
+from snakemake_executor_plugin_frceapi.spool import Spool
+
+
+class Died(BaseException):
+    """The process was killed: nothing in it catches that."""
+
+
+@dataclass
+class Fuse:
+    """Ends the process at one of its steps.
+
+    Attributes:
+        at: at which, from 0; None: at none.
+        passed: names of the steps that were made, the last one included.
+    """
+
+    at: int | None = None
+    passed: list[str] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        """Make a step.
+
+        Raises:
+            Died: it was the last one.
+        """
+        if self.burns(name):
+            raise Died(name)
+
+    def burns(self, name: str) -> bool:
+        """Make a step, and return whether it is the last one."""
+        self.passed.append(name)
+        return self.at == len(self.passed) - 1
+
+
+@contextmanager
+def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: None) -> Iterator[None]:
+    """Make each write of a journal, each file of a run directory and each removal a step, done in part and as a whole.
+
+    Args:
+        fuse: where the process dies.
+        on_line: is given each line that is whole in a journal.
+    """
+    append, write_private, remove_job = Journal._append, spool_module._write_private, Spool.remove_job  # noqa: SLF001 - what is cut
+
+    def append_or_die(journal: Journal, line: dict[str, Any]) -> None:
+        descriptor = journal._descriptor  # noqa: SLF001 - the line is cut
+        size = os.fstat(descriptor).st_size
+        append(journal, line)
+        if fuse.burns(f"half of {line['event']}"):
+            os.ftruncate(descriptor, (size + os.fstat(descriptor).st_size) // 2)
+            raise Died
+        on_line(line)
+        fuse.step(str(line["event"]))
+
+    def write_or_die(path: Path, content: str | bytes) -> None:
+        if fuse.burns(f"{path.name} is empty"):
+            write_private(path, "")
+            raise Died
+        write_private(path, content)
+        fuse.step(path.name)
+
+    def remove_or_die(spool: Spool, token: str) -> None:
+        fuse.step("before a removal")
+        if fuse.burns("half of a removal"):
+            with patch.object(shutil, "rmtree", _remove_half):
+                remove_job(spool, token)
+            raise Died
+        remove_job(spool, token)
+        fuse.step("removed")
+
+    with (
+        patch.object(Journal, "_append", append_or_die),
+        patch.object(spool_module, "_write_private", write_or_die),
+        patch.object(Spool, "remove_job", remove_or_die),
+    ):
+        yield
+
+
+def release_files(directory: Path) -> None:
+    """Close all files below a directory, as the kernel does for a dead process, and with them give up their locks."""
+    for link in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError):
+            if link.readlink().is_relative_to(directory):
+                os.close(int(link.name))
+
+
+def _remove_half(directory: Path, *, ignore_errors: bool) -> None:
+    for path in sorted(directory.glob("*"))[::2]:
+        path.unlink(missing_ok=ignore_errors)
