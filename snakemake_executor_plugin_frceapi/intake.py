@@ -132,7 +132,7 @@ class Intake:
         self._fail(item, Event.REFUSED, text)
 
     def _send_again(self, item: Submission) -> None:
-        if item.posts < MOST_POSTS:
+        if item.posts - item.posts_before < MOST_POSTS:
             self._reporter.say(f"A job of rule {item.rule} has left no trace; it is submitted again under its token.")
             self._submitter.put(item)
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from snakemake_executor_plugin_frceapi.tracker import Graces
 
 MOST_POSTS = 3
-"""How often one submission is posted at most, when it gets no answer."""
+"""How often a run posts one submission at most, when it gets no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

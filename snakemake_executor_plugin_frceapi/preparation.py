@@ -146,6 +146,7 @@ class Preparation:
             prepared=True,
             inherited=True,
             posts=entry.posts,
+            posts_before=entry.posts,
             external_jobid=entry.external_jobid,
         )
 

@@ -38,6 +38,7 @@ class Submission:
         prepared: whether that was done.
         inherited: whether an earlier run has submitted it.
         posts: how often the body was posted and may have arrived.
+        posts_before: how often that was in earlier runs; each run has its own number of tries.
         unknown_since: monotonic time since when nobody knows whether the API took it, or None.
         external_jobid: the job's number at Slurm, once known.
         history: what was seen of the job.
@@ -59,6 +60,7 @@ class Submission:
     prepared: bool = False
     inherited: bool = False
     posts: int = 0
+    posts_before: int = 0
     unknown_since: float | None = None
     external_jobid: str | None = None
     history: History = field(default_factory=History)
