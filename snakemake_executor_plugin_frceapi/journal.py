@@ -256,7 +256,7 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
         works=tuple(_works(line["works"])),
         request=JobRequest(**line["request"]),
         log_directory=Path(line["log_directory"]),
-        upstream=tuple(line["upstream"]),
+        upstream=tuple(map(str, line["upstream"])),
     )
 
 
