@@ -99,20 +99,24 @@ def test_next_run_adopts_jobs_that_no_listing_shows(workflow: MakeWorkflow) -> N
 
 
 _REAL = """
-    import os
     rule all:
         localrule: True
-        input: expand("real/{number}", number=range(2))
-    rule one:
-        output: "real/{number}"
+        input: expand("real/{kind}", kind=["shell", "script"])
+    rule shell:
         input: "in.txt"
-        params: more="x" * 5000
-        run:
-            with open("ledger", "a") as ledger:
-                print("begin", output, os.environ["SLURM_JOB_ID"], file=ledger)
-            shell("cp {input} {output}")
-            with open("ledger", "a") as ledger:
-                print("end", output, os.environ["SLURM_JOB_ID"], file=ledger)
+        output: "real/shell"
+        params: program=workflow.source_path("copy.sh"), more="x" * 5000
+        shell: "bash {params.program} {input} {output}"
+    rule script:
+        input: "in.txt"
+        output: "real/script"
+        script: "copy.sh"
+"""
+_COPY = """
+    [ $# -gt 0 ] || set -- "${snakemake_input[0]}" "${snakemake_output[0]}"
+    echo "begin $2 $SLURM_JOB_ID" >>ledger
+    cp "$1" "$2"
+    echo "end $2 $SLURM_JOB_ID" >>ledger
 """
 
 
@@ -121,6 +125,7 @@ def test_pending_jobs_outlive_their_run(workflow: MakeWorkflow, number: signal.S
     """Jobs that start when their run is long over find all that they need; the next run records them and is done."""
     flow = workflow(_REAL, config=_TWO_AT_A_TIME)
     flow.write("in.txt", "content\n")
+    flow.write("copy.sh", _COPY)
     flow.sandbox.hold()
     running = flow.start(*_LEAVE)
     flow.wait_for(lambda: running.text().count("Submitted job") == 2, "submitted jobs")
@@ -134,12 +139,14 @@ def test_pending_jobs_outlive_their_run(workflow: MakeWorkflow, number: signal.S
     flow.succeed("--rerun-incomplete")
 
     assert flow.states == ["COMPLETED"] * 2
-    assert_each_once(flow.lines("ledger"), ["real/0", "real/1"])
-    assert flow.read("real/0") == "content\n"
-    summary = flow.succeed("--summary").output
-    assert "no update" in summary
-    assert "Nothing to be done" in flow.succeed("--dry-run").output
+    assert_each_once(flow.lines("ledger"), ["real/shell", "real/script"])
+    assert flow.read("real/shell") == flow.read("real/script") == "content\n"
     assert flow.files(".snakemake/frceapi/**/*") == []
+    # Without the parameters: Snakemake itself takes the new name of a copied source file for a change of them.
+    look = ("--dry-run", "--rerun-triggers", "code", "input", "mtime", "software-env")
+    assert "Nothing to be done" in flow.succeed(*look).output
+    flow.write("Snakefile", _REAL.replace("bash {", "bash -e {"))
+    assert "Code has changed since last execution" in flow.succeed(*look).output
 
 
 # What has changed meanwhile -------------------------------------------------------------------------------------------
