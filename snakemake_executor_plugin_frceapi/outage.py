@@ -103,7 +103,7 @@ class OutageMonitor:
             self._told.clear()
             self._told_until = self._clock()
             lasted = self._told_until - self._since
-        self._say(f"The API answers again, after {duration(lasted)}.")
+        self._say(f"The API can be used again, after {duration(lasted)}.")
 
     def forget(self, call: str) -> None:
         """Note that nobody waits for a call any more: the time until the next one is no outage."""

@@ -78,7 +78,7 @@ def assert_goes_on(desk: Desk, running: Running, *said: str) -> None:
     begun = [line.split()[1] for line in desk.read("ledger").splitlines() if line.startswith("begin")]
     assert sorted(begun) == _JOBS
     assert len([line for line in result.output.splitlines() if all(word in line for word in said)]) == 1, result.output
-    assert "The API answers again" in result.output
+    assert "The API can be used again" in result.output
 
 
 @pytest.mark.usefixtures("trusting")

@@ -104,7 +104,7 @@ def test_row_17_asks_a_broken_service_less_often_and_soon_enough(status_code: in
     run.steps(LONGEST_BACKOFF_SECONDS + 1)
     assert item.history.state is JobState.SUSPENDED
     assert item.history.state_seen - back <= LONGEST_BACKOFF_SECONDS
-    assert len([line for line in run.said if "is tried again" in line or "answers again" in line]) == 2
+    assert len([line for line in run.said if "is tried again" in line or "used again" in line]) == 2
 
 
 def test_row_17_asks_no_sooner_than_a_status_request_was_told(stepped: MakeRun) -> None:
@@ -179,7 +179,7 @@ def test_row_40_waits_for_the_end_of_a_maintenance_of_three_days(away: str, step
     run.step(1)
     assert sorted(run.ended("succeeded")) == ["ends", "forgotten", "late", "runs", "waits"]
     assert len([line for line in run.said if "is tried again" in line]) == 1
-    assert [line for line in run.said if "answers again" in line] == ["The API answers again, after 72.0 h."]
+    assert [line for line in run.said if "used again" in line] == ["The API can be used again, after 72.0 h."]
 
 
 @pytest.mark.parametrize("away", AWAY)

@@ -123,7 +123,7 @@ def test_row_36_process_that_was_stopped_in_an_outage_asks_before_it_gives_up(wo
     begin = time.monotonic()
     flow.sandbox.faults.clear()
     _sleep(running, begin)
-    flow.wait_for(lambda: "answers again" in running.text(), "the line at its end")
+    flow.wait_for(lambda: "used again" in running.text(), "the line at its end")
     flow.write("go", "")
     result = running.wait()
 

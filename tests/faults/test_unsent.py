@@ -41,7 +41,7 @@ def assert_sent_when_it_is_over(
     assert waits[_TRIES - 1][1] >= 4.0
     assert len(bench.said) == 2
     assert all(word in bench.said[0] for word in said)
-    assert bench.said[1].startswith("The API answers again")
+    assert bench.said[1].startswith("The API can be used again")
 
 
 @contextmanager

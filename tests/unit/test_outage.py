@@ -14,7 +14,7 @@ from snakemake_executor_plugin_frceapi.outage import LONGEST_GAP_SECONDS, Outage
 FAULT = TransientFault("hpcapi does not answer.")
 TICKET = TicketFault("there is no ticket: type `kinit`")
 CERTIFICATE = ConfigurationFault("its certificate is not trusted")
-BACK = "The API answers again, after "
+BACK = "The API can be used again, after "
 
 
 class World:
@@ -56,7 +56,7 @@ def test_says_one_line_when_an_outage_begins_and_one_when_it_ends(world: World) 
     world.works("other", after=25)
     assert world.said == [
         "hpcapi does not answer. Jobs that were submitted go on; the call is tried again until it works.",
-        "The API answers again, after 75 s.",
+        "The API can be used again, after 75 s.",
     ]
 
 

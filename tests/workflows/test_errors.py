@@ -306,14 +306,21 @@ def _small_file_system(place: Path, options: str) -> Iterator[None]:
 
 
 @_AS_ROOT
-def test_full_disk_fails_the_job_before_it_is_sent(workflow: MakeWorkflow) -> None:
-    """A job whose run directory cannot be written is not submitted."""
+def test_row_33_full_disk_is_waited_for(workflow: MakeWorkflow) -> None:
+    """A job whose run directory cannot be written is not submitted before there is space again; then it runs."""
     flow = workflow(_ONE_JOB)
-    with _small_file_system(_run_directory(flow).parent, "size=16k"):
-        result = flow.run()
+    flow.use_quick_jobs()
+    place = _run_directory(flow).parent
+    with _small_file_system(place, "size=16k"):
+        running = flow.start()
+        flow.wait_for(lambda: "nothing is submitted until there is space" in running.text(), "the line")
+        assert flow.calls("submit_job") == 0
+        subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
+        result = running.wait()
 
-    _line(result, "was not submitted", str(_run_directory(flow)), "No space left on device", "free space")
-    assert flow.calls("submit_job") == 0
+    assert result.exit_code == 0, result.output
+    assert result.output.count("cannot be written (No space left on device)") == 1
+    assert flow.calls("submit_job") == 1
 
 
 @_AS_ROOT
@@ -568,13 +575,13 @@ def test_outage_is_told_once_and_survived(workflow: MakeWorkflow) -> None:
     flow.write("go-a.txt", "")
     flow.wait_for(lambda: flow.calls("submit_job") > 1, "a submission while the service is away")
     flow.sandbox.faults.clear()
-    flow.wait_for(lambda: "answers again" in running.text(), "the line at the end")
+    flow.wait_for(lambda: "used again" in running.text(), "the line at the end")
     flow.write("go-b.txt", "")
     result = running.wait()
 
     assert result.exit_code == 0, result.output
     assert result.output.count("query_status: ") == 1
-    assert result.output.count("The API answers again") == 1
+    assert result.output.count("The API can be used again") == 1
     assert flow.files("?.txt") == ["a.txt", "b.txt"]
     assert sorted(line.split()[1] for line in flow.lines("ledger") if line.startswith("begin")) == ["a.txt", "b.txt"]
 

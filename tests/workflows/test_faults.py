@@ -168,4 +168,4 @@ def test_run_ends_by_itself_while_the_service_is_away(workflow: MakeWorkflow) ->
     assert_each_once(flow.lines("ledger"), [f"{when}/{number}" for when in ("early", "late") for number in range(4)])
     assert len(flow.jobs) == 8
     assert len([line for line in result.output.splitlines() if "query_status" in line]) == 1, result.output
-    assert "answers again" not in result.output
+    assert "used again" not in result.output
