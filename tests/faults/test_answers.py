@@ -26,6 +26,31 @@ Waits = list[tuple[ServiceError, float]]
 SUCCESS = [("submitted", "one"), ("succeeded", "one")]
 
 
+class CountingAuth:
+    """Gives each request the next number as its token.
+
+    Attributes:
+        padding: what stands behind the number.
+    """
+
+    padding = ""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        self.tokens += 1
+        request.headers["Authorization"] = f"Negotiate {self.tokens}{self.padding}"
+        return request
+
+
+@pytest.fixture
+def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each thread tokens that can be told apart, in place of Kerberos."""
+    monkeypatch.setattr(Client, "_auth", lambda _: CountingAuth())
+
+
 def refusal(reason: str, status: str = "200 Success") -> bytes:
     """Return an answer that says why the service does not take a job."""
     return answer(json.dumps({"status": "call_failed", "reason": reason}).encode(), status)
@@ -154,6 +179,22 @@ def test_row_14_request_that_the_service_cannot_take_fails_the_job(bench: Bench,
     assert said in bench.failures["bad"]
 
 
+@pytest.mark.usefixtures("tokens")
+def test_row_14_bad_request_with_a_large_token_is_about_the_token(
+    bench: Bench, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many a proxy says no more than "bad request" to a header that is too large: that is not the job's fault."""
+    monkeypatch.setattr(CountingAuth, "padding", "x" * 8000)
+    bench.api.reactions.append(instead(say(answer(b"<html>", "400 Bad Request"))))
+    bench.start()
+    bench.submit("one")
+    bench.finish("one")
+
+    assert bench.events == SUCCESS
+    assert [type(fault) for fault, _ in waits] == [ConfigurationFault]
+    assert len(bench.lines("the Kerberos token is larger than the server takes (many group memberships)")) == 1
+
+
 NAMES = ["one", "two", "three", "four", "five", "six"]
 
 
@@ -180,25 +221,6 @@ def test_row_15_retry_after_slows_all_submissions_down(bench: Bench, form: str) 
     assert len(bench.api.posted) == len(NAMES) + 1
     assert sorted(bench.ledger) == sorted(NAMES)
     assert len(bench.lines("status code 429")) == 1
-
-
-class CountingAuth:
-    """Gives each request the next number as its token."""
-
-    def __init__(self) -> None:
-        self.tokens = 0
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
-        self.tokens += 1
-        request.headers["Authorization"] = f"Negotiate {self.tokens}"
-        return request
-
-
-@pytest.fixture
-def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each thread tokens that can be told apart, in place of Kerberos."""
-    monkeypatch.setattr(Client, "_auth", lambda _: CountingAuth())
 
 
 UNAUTHORIZED = instead(say(answer(b"", "401 Unauthorized", "WWW-Authenticate: Negotiate\r\n")))

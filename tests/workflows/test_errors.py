@@ -158,9 +158,7 @@ def test_settings_that_do_not_fit_are_refused(workflow: MakeWorkflow, arguments:
     ("arm", "words"),
     [
         pytest.param(lambda box: box.faults.status_code(401), ["401", "kinit"], id="401"),
-        pytest.param(lambda box: box.faults.status_code(403), ["403", "may not use the API"], id="403"),
         pytest.param(lambda box: box.faults.status_code(500), ["500", "start Snakemake again"], id="500"),
-        pytest.param(lambda box: box.faults.status_code(302), ["302", "redirect", "--frceapi-url"], id="302"),
         pytest.param(lambda box: box.faults.html(), ["text/html", "no listing", "--frceapi-url"], id="html"),
         pytest.param(lambda box: box.faults.text("no database"), ["'no database'", "no listing"], id="text"),
         pytest.param(lambda box: box.faults.drop_before(reset=True), ["no listing"], id="reset"),
