@@ -363,18 +363,28 @@ def test_goes_on_by_itself_when_the_client_is_silent(node: Node, upstream: Path)
     assert node.log() == GOES_ON
 
 
+@pytest.mark.parametrize("looks_before", [0, 1])
 @pytest.mark.parametrize("beat", ["missing", "directory", "torn"])
-def test_takes_a_heartbeat_that_it_cannot_read_for_silence(beat: str, node: Node) -> None:
-    """A heartbeat that is not there, or not whole, is not another one."""
+def test_takes_a_heartbeat_that_it_cannot_read_for_silence(beat: str, looks_before: int, node: Node) -> None:
+    """A heartbeat that is not there, or not whole, is not another one, at first or after one that was read."""
+    node.stop_at_looks()
+    node.submit(silence_seconds=3)
     heartbeat = node.top / "heartbeat"
+    if looks_before:
+        process = node.start_and_look()
+        node.look()
     heartbeat.unlink()
     if beat == "directory":
         heartbeat.mkdir()
     elif beat == "torn":
-        heartbeat.write_text("1")
-    node.submit(silence_seconds=3)
+        heartbeat.write_text("2")
+    if not looks_before:
+        process = node.start_and_look()
+        node.look()
+    node.look()
+    node.step()
 
-    assert node.run() == 5
+    assert process.wait(PATIENCE_SECONDS) == 5
     assert node.log() == GOES_ON
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pwd
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
@@ -298,24 +298,30 @@ def test_says_when_a_gate_could_not_be_opened(spool: Spool) -> None:
     assert not spool.open_gate("t")
 
 
-def test_never_opens_a_gate_over_an_order_that_comes_at_the_same_time(spool: Spool) -> None:
-    """Threads may open and cancel at once: what stands at last is the order to cancel."""
-    tokens = [f"t{number}" for number in range(100)]
-    for token in tokens:
-        write_job(spool, token, gated=True)
-    with ThreadPoolExecutor(2) as pool:
-        both = Barrier(2)
+def test_never_opens_a_gate_over_an_order_that_comes_at_the_same_time(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order to cancel that comes after the gate was read and before it is opened is what stands at last."""
+    control = write_job(spool, "t", gated=True) / "control"
+    cancelling = threading.Thread(target=spool.order_cancel, args=("t",))
+    open_path = Path.open
 
-        def together(order: Callable[[str], bool], token: str) -> bool:
-            both.wait()
-            return order(token)
+    class Read(io.BufferedRandom):
+        def read(self, size: int | None = -1, /) -> bytes:
+            order = super().read(size)
+            cancelling.start()
+            cancelling.join(0.2)
+            return order
 
-        for token in tokens:
-            opened, cancelled = (pool.submit(together, order, token) for order in (spool.open_gate, spool.order_cancel))
-            opened.result()
-            assert cancelled.result()
+    def open_file(path: Path, mode: str, **options: str) -> object:
+        return Read(io.FileIO(path, "r+")) if mode == "r+b" else open_path(path, mode, **options)  # type: ignore[call-overload]
 
-    assert all((spool.job_directory(token) / "control").read_text() == "cancel\n" for token in tokens)
+    monkeypatch.setattr(Path, "open", open_file)
+    spool.open_gate("t")
+    cancelling.join()
+    monkeypatch.undo()
+
+    assert control.read_text() == "cancel\n"
 
 
 def test_rewrites_its_heartbeat_in_place(umask: None, tmp_path: Path) -> None:
