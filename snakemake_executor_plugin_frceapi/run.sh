@@ -278,7 +278,8 @@ frceapi_make_tmpdir() {
 
 frceapi_watch() {
     local looks=0
-    while sleep "$frceapi_watch_seconds"; do
+    # Where the run script itself was killed, its number can soon be that of another process.
+    while sleep "$frceapi_watch_seconds" && kill -0 $$; do
         if frceapi_is_given_up; then looks=$((looks + 1)); else looks=0; fi
         if [ "$looks" -ge 2 ] || frceapi_cancel_ordered; then kill -USR1 $$; fi
     done

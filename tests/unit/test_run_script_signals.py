@@ -81,6 +81,14 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Job]]:
         job.kill()
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for its parent to notice."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.0001, 0.0003, 0.2])
 def test_signal_that_ends_the_command_first_is_from_outside(start: Callable[[str], Job], pause: float) -> None:
     """A command that died of the signal did not end by itself, though the run script gets the signal later."""
@@ -98,4 +106,17 @@ def test_what_ignores_the_end_of_the_command_is_killed(start: Callable[[str], Jo
 
     assert "exit=0 cause=own" in job.end()
     left = int(job.read("pid"))
-    wait_until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: has_ended(left))
+
+
+def test_watcher_ends_with_a_run_script_that_was_killed(start: Callable[[str], Job]) -> None:
+    """Nothing looks for orders on behalf of a run script that was killed alone."""
+    job = start("echo $$ >pid; exec sleep 300")
+    script = psutil.Process(job.process.pid)
+    wait_until(lambda: len(script.children()) == 2)
+    children = [child.pid for child in script.children()]
+    script.kill()
+    job.process.wait()
+    os.kill(int(job.read("pid")), signal.SIGKILL)
+
+    wait_until(lambda: all(map(has_ended, children)))
