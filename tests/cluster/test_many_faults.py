@@ -27,6 +27,9 @@ _MANY = """
         output: "out/{{number}}"
         shell: "exit 99"
 """
+_LONGEST_SECONDS = 600.0
+"""Submissions are sent ever slower while answers are lost in a row, which can take minutes."""
+
 _OWNER, _TWIN, _CANCELLED = "0:0", "75:0", "143:0"
 
 
@@ -66,9 +69,9 @@ def test_each_payload_runs_once_whatever_happens_to_requests(desk: Desk, faults:
     desk.use_quick_jobs()
     arm(faults)
     running = desk.start("--jobs", str(count), "--frceapi-unknown-grace", "5", "--retries", "3")
-    desk.wait_for(lambda: len(slurm.job_ids()) >= count * 1.1, "twins")
+    desk.wait_for(lambda: len(slurm.job_ids()) >= count * 1.1, "twins", _LONGEST_SECONDS)
     slurm.release()
-    result = running.wait()
+    result = running.wait(_LONGEST_SECONDS)
     desk.wait_for(lambda: slurm.job_ids() == [], "an empty queue")
 
     assert result.exit_code == 0, result.output

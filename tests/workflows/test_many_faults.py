@@ -22,6 +22,9 @@ _MANY = """
         shell: "exit 99"
 """
 _ROOM = SandboxConfig(cpus=32, mem_mb=64_000)
+_LONGEST_SECONDS = 600.0
+"""Submissions are sent ever slower while answers are lost in a row, which can take minutes."""
+
 _OWNER, _TWIN, _CANCELLED = 0, 75, 143
 
 
@@ -44,9 +47,9 @@ def test_each_payload_runs_once_whatever_happens_to_requests(workflow: MakeWorkf
     flow.sandbox.hold()
     arm(flow.sandbox.faults)
     running = flow.start("--jobs", str(count), "--frceapi-unknown-grace", "3", "--retries", "3")
-    flow.wait_for(lambda: len(flow.jobs) >= count * 1.1, "twins")
+    flow.wait_for(lambda: len(flow.jobs) >= count * 1.1, "twins", _LONGEST_SECONDS)
     flow.sandbox.release()
-    result = running.wait()
+    result = running.wait(_LONGEST_SECONDS)
     flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
 
     assert result.exit_code == 0, result.output
