@@ -59,8 +59,10 @@ def _work(job: Any, inside: Collection[str]) -> Work:
 def _ingredients(job: Any, inside: Collection[str]) -> Iterator[object]:
     rule = job.rule
     yield [rule.name, rule.shellcmd, rule.run_func_src if rule.shellcmd is None else None, rule.wrapper]
+    yield [sorted(job.wildcards_dict.items()), [str(path) for path in job.output]]
     yield [_script(job, path) for path in (rule.script, rule.notebook) if path]
     yield [_text(value) for value in _parameters(job)]
+    yield [list(named.keys()) for named in (job.input, job.output, job.params)]
     yield [_input(path, inside) for path in job.input]
     yield [_conda(job), job.container_img_url, str(job.env_modules)]
 
