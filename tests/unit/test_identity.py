@@ -58,10 +58,6 @@ class Place:
         assert old in text
         self.write("Snakefile", text.replace(old, new))
 
-    def instead(self, old: str, new: str) -> None:
-        """Replace the shell command of the rule, whose text begins as given."""
-        self.edit('    shell: "cp {input} {output}"', f"{old}{new}")
-
     def age(self, name: str, seconds: int = 100) -> None:
         """Make a file older."""
         path = self.directory / name
@@ -101,6 +97,21 @@ def edits(old: str, new: str) -> Edit:
     return lambda place: place.edit(old, new)
 
 
+def writes(name: str) -> Edit:
+    """An empty file."""
+    return lambda place: place.write(name, "")
+
+
+def all_of(*changes: Edit) -> Edit:
+    """Several changes."""
+
+    def change(place: Place) -> None:
+        for one in changes:
+            one(place)
+
+    return change
+
+
 CODE = '    shell: "cp {input} {output}"'
 CHANGES: dict[str, Edit] = {
     "shell command": edits("cp {input}", "cp -p {input}"),
@@ -119,7 +130,7 @@ CHANGES: dict[str, Edit] = {
     "size of an input": lambda place: place.grow("in.txt"),
     "age of an input": lambda place: place.age("in.txt"),
     "a file in a directory": lambda place: place.write("directory/file2", ""),
-    "the way it runs": lambda place: (place.write("s.py", ""), place.edit(CODE, '    script: "s.py"')),
+    "the way it runs": all_of(writes("s.py"), edits(CODE, '    script: "s.py"')),
     "wrapper": edits(CODE, '    wrapper: "v1.0.0/bio/x"'),
     "container": edits("    shell", '    container: "docker://a"\n    shell'),
     "environment modules": edits("    shell", '    envmodules: "R/4"\n    shell'),
@@ -261,7 +272,7 @@ LEAVES: dict[str, Edit] = {
     "priority": edits("    shell", "    priority: 3\n    shell"),
     "another rule": edits("rule all", 'rule two:\n    output: "b"\n\nrule all'),
     "a comment": edits("    shell", "    # why\n    shell"),
-    "outputs that are there": lambda place: [place.write(name, "") for name in ("v.out", "v.b")],
+    "outputs that are there": all_of(writes("v.out"), writes("v.b")),
     "a file in a directory with a time of its own": lambda place: place.age("directory/file"),
     "the words of a parameter": edits('{"b", "a"}', "set('a' + 'b')"),
 }
