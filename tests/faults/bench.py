@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from snakemake_executor_plugin_frceapi.assembly import Assembly, Surroundings, assemble
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
@@ -98,11 +100,14 @@ class Api:
         return [job.poll() for job in self._jobs.values()]
 
     def end_jobs(self) -> None:
-        """Kill what still runs."""
-        for process in self._jobs.values():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        """Kill what still runs: a job is a session, in which its command has a process group of its own."""
+        sessions = {job.pid for job in self._jobs.values()}
+        for pid in psutil.pids():
+            with suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) in sessions:
+                    os.kill(pid, signal.SIGKILL)
+        for job in self._jobs.values():
+            job.wait()
 
     def _accept(self, body: bytes) -> bytes:
         # A job that does not find its run directory need not be sure.
