@@ -115,7 +115,7 @@ class Legacy:
             return Match(Step.REPLACE, found, "several jobs make the same")
         (entry,) = found
         known = works if entry.products <= products else works_with(entry.products)
-        if reason := self._why_not(entry, known, request, attempt):
+        if reason := self._why_not(entry, known, entry.request if is_shared else request, attempt):
             return Match(Step.REPLACE, found, reason)
         if self.has_ended_well(entry):
             return Match(Step.TAKE, found)
@@ -159,6 +159,9 @@ class Legacy:
             return f"it has failed meanwhile with exit code {end.exit_code}"
         owner = self._spool.claimed_by(entry.token) or entry.external_jobid
         status = self._listing.jobs.get(owner or "")
+        if status is None and end is not None:
+            upstream = end.cause is Cause.UPSTREAM
+            return "its upstream job has not succeeded" if upstream else "it was ended by a signal from outside"
         if status is None or status.state is JobState.COMPLETED or not is_over(History().with_listing(status, 0.0)):
             return ""
         return f"it has ended meanwhile: {status.state_word}"
