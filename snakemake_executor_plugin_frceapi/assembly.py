@@ -113,6 +113,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
     run = Run(client, spool, journal, _policy(around), reporter)
+    run.note_earlier(listing)
     preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold)
     canceller = Canceller(
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout

@@ -6,7 +6,7 @@ Units stand in field names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import TypeAlias
 
@@ -132,9 +132,15 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A valid answer of ``query_status``: the user's jobs of the previous 24 hours by external jobid."""
+    """A valid answer of ``query_status``: the user's jobs of the previous 24 hours.
+
+    Attributes:
+        jobs: those that were asked for, by external jobid.
+        external_jobids: the keys of all, whatever stands there.
+    """
 
     jobs: Mapping[str, JobStatus]
+    external_jobids: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

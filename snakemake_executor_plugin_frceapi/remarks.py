@@ -42,6 +42,13 @@ class Remarks:
             self._odd_words.add(word)
             self._warn(f"The API lists a job as {word!r}, which is no state of sacct(1): it counts as active.")
 
+    def on_doubt(self, listed: int, known: int) -> None:
+        """Tell that most jobs are gone from the listing at once."""
+        self._warn(
+            f"The API lists only {listed} of {known} jobs that it has listed before; what is missing counts as "
+            "unchanged."
+        )
+
     def on_started(self, item: Submission) -> None:
         """Look at what a job that has started was given."""
         if self._grants.is_due(item.request) and (start := self._spool.start(item.token)):

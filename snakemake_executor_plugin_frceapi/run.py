@@ -25,6 +25,7 @@ from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
 from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.remarks import Remarks
+from snakemake_executor_plugin_frceapi.sightings import Sightings
 from snakemake_executor_plugin_frceapi.site_guard import SiteGuard
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
@@ -36,9 +37,6 @@ from snakemake_executor_plugin_frceapi.verdicts import Verdicts
 
 LOOK_SECONDS = 1.0
 """Time between two looks for ends."""
-
-MOST_LOOKS = 100
-"""How many jobs that are not listed are looked for in their run directories at each listing."""
 
 LONGEST_ROUND_SECONDS = 60.0
 """Time between two looks beyond which the machine slept or the process was stopped; what is waited for is put off."""
@@ -81,10 +79,10 @@ class Run:
         self._waiting: set[str] = set()
         self._settled: deque[str] = deque()
         self._listed = -inf
-        self._next_look = 0
         self._looked = clock()
         self._tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
+        self._sightings = Sightings(spool, policy.graces, self._remarks)
         self._verdicts = Verdicts(spool, policy.graces, reporter.say, clock)
         self._outages = OutageMonitor(reporter.warn, clock, policy.graces.gap)
         submit = Posting(service.submit_job, journal)
@@ -107,6 +105,10 @@ class Run:
         """The submissions that the API has taken or may have taken, and whose end is not known."""
         return [*self._live.values(), *self._intake.unknown]
 
+    def note_earlier(self, listing: Listing) -> None:
+        """Note what was listed before anything was submitted."""
+        self._sightings.external_jobids = listing.external_jobids
+
     def submit(self, item: Submission, after: Sequence[Submission] = ()) -> None:
         """Hand over a job; its outcome is reported by a later `look`.
 
@@ -114,6 +116,7 @@ class Run:
             item: its submission.
             after: what earlier runs have submitted to make the same; it is cancelled, and over before the job is sent.
         """
+        item.listed_before = self._sightings.external_jobids
         if after:
             with self._round:
                 self._replace(item, after)
@@ -188,7 +191,8 @@ class Run:
             self._note_sleep()
             listing = self._poller.take()
             if listing is not None:
-                self._note_listing(listing)
+                self._listed = self._clock()
+                self._sightings.enter(self._live.values(), listing, self._listed)
             self._intake.settle(self._listed)
             if self._intake.unknown:
                 self._poller.wake()
@@ -222,6 +226,7 @@ class Run:
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
+        item.listed_before &= {external_jobid}
         if item.posts > 1:
             self._tidying.keep_for_twins(item.token)
         self._reporter.submitted(item)
@@ -271,27 +276,6 @@ class Run:
         if slept > 0:
             for item in self.live:
                 item.put_off(slept, self._looked)
-
-    def _note_listing(self, listing: Listing) -> None:
-        now = self._listed = self._clock()
-        unseen = []
-        self._remarks.on_listing()
-        for item in self._live.values():
-            status = listing.jobs.get(item.external_jobid or "")
-            item.history = item.history.with_listing(status, now, self._policy.graces.gap)
-            if status is not None:
-                self._remarks.on_listed(item, status)
-            elif item.history.start_seen is None:
-                unseen.append(item)
-        self._look_for_starts(unseen, now)
-
-    def _look_for_starts(self, unseen: Sequence[Submission], now: float) -> None:
-        """Look whether jobs that are not listed have started, a few at a time: there may be thousands of them."""
-        begin = self._next_look if self._next_look < len(unseen) else 0
-        self._next_look = begin + MOST_LOOKS
-        for item in unseen[begin : self._next_look]:
-            if self._spool.start(item.token):
-                item.history = item.history.with_start(now)
 
     def _note_ends(self) -> set[str]:
         ends = dict(self._spool.new_ends(self._live)) if self._live else {}

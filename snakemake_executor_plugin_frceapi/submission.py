@@ -41,6 +41,8 @@ class Submission:
         posts_before: how often that was in earlier runs; each run has its own number of tries.
         unknown_since: monotonic time since when nobody knows whether the API took it, or None.
         external_jobid: the job's number at Slurm, once known.
+        listed_before: numbers that were listed before it was handed over; if its own is among them, an earlier job had
+            that, too.
         history: what was seen of the job.
         predecessors: tokens of earlier runs' submissions that must be over before it is sent.
         successors: the submissions that are to be sent when this one, of an earlier run, is over.
@@ -63,6 +65,7 @@ class Submission:
     posts_before: int = 0
     unknown_since: float | None = None
     external_jobid: str | None = None
+    listed_before: frozenset[str] = frozenset()
     history: History = field(default_factory=History)
     predecessors: set[str] = field(default_factory=set)
     successors: list[Submission] = field(default_factory=list)

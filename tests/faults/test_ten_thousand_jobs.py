@@ -18,7 +18,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import JobState, Unknown
-from snakemake_executor_plugin_frceapi.run import MOST_LOOKS
+from snakemake_executor_plugin_frceapi.sightings import MOST_LOOKS
 from snakemake_executor_plugin_frceapi.submission import Submission
 from tests.faults.stepped import INTERVAL_SECONDS, SteppedRun
 
