@@ -136,11 +136,12 @@ class Listing:
 
     Attributes:
         jobs: those that were asked for, by external jobid.
-        external_jobids: the keys of all, whatever stands there.
+        largest_jobid: the largest number of all; a job that is submitted later has a larger one, until Slurm begins
+            anew (slurm.conf(5), ``MaxJobId``).
     """
 
     jobs: Mapping[str, JobStatus]
-    external_jobids: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    largest_jobid: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

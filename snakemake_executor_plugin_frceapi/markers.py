@@ -33,8 +33,8 @@ class Start:
 
 def parse_claim(text: str) -> str | None:
     """Return the external jobid of the job that a claim names, or None where it is not one yet."""
-    owner = text.strip()
-    return owner if _is_digits(owner) else None
+    owner = text.removesuffix("\n")
+    return owner if text != owner and _is_digits(owner) else None
 
 
 def parse_end(text: str) -> End | None:

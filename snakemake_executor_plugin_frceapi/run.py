@@ -107,7 +107,7 @@ class Run:
 
     def note_earlier(self, listing: Listing) -> None:
         """Note what was listed before anything was submitted."""
-        self._sightings.external_jobids = listing.external_jobids
+        self._sightings.largest_jobid = listing.largest_jobid
 
     def submit(self, item: Submission, after: Sequence[Submission] = ()) -> None:
         """Hand over a job; its outcome is reported by a later `look`.
@@ -116,7 +116,7 @@ class Run:
             item: its submission.
             after: what earlier runs have submitted to make the same; it is cancelled, and over before the job is sent.
         """
-        item.listed_before = self._sightings.external_jobids
+        item.largest_before = self._sightings.largest_jobid
         if after:
             with self._round:
                 self._replace(item, after)
@@ -226,7 +226,6 @@ class Run:
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
-        item.listed_before &= {external_jobid}
         if item.posts > 1:
             self._tidying.keep_for_twins(item.token)
         self._reporter.submitted(item)

@@ -25,6 +25,9 @@ class Sightings:
         spool: the run directory.
         graces: how long to wait before something missing means something.
         remarks: what the user is told about jobs that go on.
+
+    Attributes:
+        largest_jobid: the largest number in the last listing.
     """
 
     def __init__(self, spool: Spool, graces: Graces, remarks: Remarks) -> None:
@@ -33,11 +36,11 @@ class Sightings:
         self._remarks = remarks
         self._doubted_since: float | None = None
         self._next_look = 0
-        self.external_jobids: frozenset[str] = frozenset()
+        self.largest_jobid = 0
 
     def enter(self, items: Collection[Submission], listing: Listing, now: float) -> None:
         """Enter a valid listing that has come just now."""
-        self.external_jobids = listing.external_jobids
+        self.largest_jobid = listing.largest_jobid
         self._remarks.on_listing()
         rows = {item: self._row(item, listing) for item in items}
         is_doubted = self._is_doubted(rows, now)
@@ -52,17 +55,17 @@ class Sightings:
         self._look_for_starts(unseen, now)
 
     def _row(self, item: Submission, listing: Listing) -> JobStatus | None:
-        """Return a job's row, unless it is that of an earlier job with the same number.
+        """Return a job's row, unless it may be that of an earlier job with the same number.
 
-        Numbers can come again (slurm.conf(5), ``MaxJobId``). A number that was listed before the job was handed over
-        is another job's until it is seen to wait or to run, or until the job itself has left its claim.
+        A number that is not larger than all that were listed before the job was handed over is one that Slurm has begun
+        anew with. Until the job is seen to wait or to run, or has left its claim, the end in its row is another job's.
         """
         status = listing.jobs.get(item.external_jobid or "")
-        if status is None or item.external_jobid not in item.listed_before:
+        if status is None or int(status.external_jobid) > item.largest_before:
             return status
         if status.state.is_final and not self._spool.claimed_by(item.token):
             return None
-        item.listed_before = frozenset()
+        item.largest_before = 0
         return status
 
     def _is_doubted(self, rows: dict[Submission, JobStatus | None], now: float) -> bool:

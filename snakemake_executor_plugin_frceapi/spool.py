@@ -185,13 +185,14 @@ class Spool:
         except OSError:
             return
         for name in names:
-            if end := parse_end(_read(self._done / name)):
+            if (end := parse_end(_read(self._done / name))) and self._is_by_owner(name, end):
                 yield name, end
 
     def latest_end(self, token: str) -> End | None:
         """Return the end with the highest restart that stands in a run directory, linked or not."""
         ends = [parse_end(_read(path)) for path in _listdir(self.job_directory(token)) if path.name.startswith("end.")]
-        return max((end for end in ends if end), key=lambda end: end.restart, default=None)
+        valid = (end for end in ends if end and self._is_by_owner(token, end))
+        return max(valid, key=lambda end: end.restart, default=None)
 
     def claimed_by(self, token: str) -> str | None:
         """Return the external jobid of the job that has claimed a submission, or None."""
@@ -245,6 +246,10 @@ class Spool:
         """Remove everything that `write_shared` has kept."""
         for path in _listdir(self._shared):
             path.unlink(missing_ok=True)
+
+    def _is_by_owner(self, token: str, end: End) -> bool:
+        """Whether an end is that of the job which has claimed the submission, as far as the claim can be seen here."""
+        return self.claimed_by(token) in (None, end.external_jobid)
 
     def _control(self, token: str) -> Path:
         return self.job_directory(token) / "control"

@@ -41,8 +41,8 @@ class Submission:
         posts_before: how often that was in earlier runs; each run has its own number of tries.
         unknown_since: monotonic time since when nobody knows whether the API took it, or None.
         external_jobid: the job's number at Slurm, once known.
-        listed_before: numbers that were listed before it was handed over; if its own is among them, an earlier job had
-            that, too.
+        largest_before: the largest number that was listed before it was handed over, 0 where that does not matter.
+        restart: how often it was surely started again, as Slurm counts that.
         history: what was seen of the job.
         predecessors: tokens of earlier runs' submissions that must be over before it is sent.
         successors: the submissions that are to be sent when this one, of an earlier run, is over.
@@ -65,7 +65,8 @@ class Submission:
     posts_before: int = 0
     unknown_since: float | None = None
     external_jobid: str | None = None
-    listed_before: frozenset[str] = frozenset()
+    largest_before: int = 0
+    restart: int = 0
     history: History = field(default_factory=History)
     predecessors: set[str] = field(default_factory=set)
     successors: list[Submission] = field(default_factory=list)
@@ -84,8 +85,14 @@ class Submission:
 
     def note_end(self, end: End, now: float) -> None:
         """Note an end marker that was seen."""
-        self.history = self.history.with_end(end, now)
-        self.external_jobid = end.external_jobid
+        if end.restart >= self.restart:
+            self.history = self.history.with_end(end, now)
+            self.external_jobid = end.external_jobid
+
+    def note_restart(self, restart: int, now: float) -> None:
+        """Note that the job has started again since its end: that was none, and what was listed meanwhile is old."""
+        self.restart = restart
+        self.history = replace(self.history, end=None, end_seen=0.0, start_seen=now, state_seen=now)
 
     def put_off(self, seconds: float, before: float) -> None:
         """Wait for so much longer for all that was waited for at a time `before`."""

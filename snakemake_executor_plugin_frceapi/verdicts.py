@@ -53,6 +53,9 @@ class Verdicts:
         """The listing of ends may be late, or lost, and another job may have claimed the submission."""
         if end := self._spool.latest_end(item.token):
             item.note_end(end, self._clock())
+            start = self._spool.start(item.token)
+            if start is not None and start.restart > max(end.restart, item.restart):
+                item.note_restart(start.restart, self._clock())
             return
         owner = self._spool.claimed_by(item.token)
         if owner and owner != item.external_jobid:

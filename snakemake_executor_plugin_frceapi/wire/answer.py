@@ -104,7 +104,7 @@ def decode_listing(answer: Answer, wanted: Collection[str] | None = None) -> Lis
     if not verdict_of(document):
         reason = printable(reason_of(document)) or "no reason given"
         raise TransientFault(f"{answer.url} could not list the jobs: {reason}")
-    return Listing(_jobs(document, wanted, said), frozenset(document))
+    return Listing(_jobs(document, wanted, said), max(map(int, filter(_JOBID.fullmatch, document)), default=0))
 
 
 def _said(answer: Answer) -> str:

@@ -52,7 +52,7 @@ class Service:
         self.asked.append(self._clock())
         if self.fault is not None:
             raise self.fault
-        return Listing(dict(self.listed))
+        return Listing(dict(self.listed), max(map(int, self.listed), default=0))
 
     def lists(self, state: JobState, *external_jobids: str | None) -> None:
         """List jobs in a state from now on."""

@@ -399,6 +399,8 @@ def test_finds_no_end_of_a_job_without_one(spool: Spool) -> None:
     ("claim", "owner"),
     [
         ("123\n", "123"),
+        ("123", None),
+        ("123\n4\n", None),
         ("", None),
         ("abc\n", None),
         ("\u00b2\n", None),
