@@ -96,7 +96,7 @@ class Legacy:
         attempt: int,
         works_with: Callable[[Collection[str]], Sequence[Work]],
     ) -> Match:
-        """Return what to do with a job; the submissions that it is about are claimed for it.
+        """Return what to do with a job; the submissions that it is about are claimed for it, unless it shares one.
 
         Args:
             works: what the job makes.
@@ -108,18 +108,22 @@ class Legacy:
         found = tuple(self._about(products))
         if not found:
             return Match(Step.SUBMIT)
-        is_shared = any(entry.token in self._claimed for entry in found)
-        for entry in found:
-            self._claimed.setdefault(entry.token, set()).update(products)
         if len(found) > 1:
-            return Match(Step.REPLACE, found, "several jobs make the same")
-        (entry,) = found
-        known = works if entry.products <= products else works_with(entry.products)
-        if reason := self._why_not(entry, known, entry.request if is_shared else request, attempt):
-            return Match(Step.REPLACE, found, reason)
+            match = Match(Step.REPLACE, found, "several jobs make the same")
+        else:
+            known = works if found[0].products <= products else works_with(found[0].products)
+            match = self._match_one(found[0], known, request, attempt)
+        for entry in found if match.step is not Step.SHARE else ():
+            self._claimed.setdefault(entry.token, set()).update(products)
+        return match
+
+    def _match_one(self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int) -> Match:
+        is_claimed = entry.token in self._claimed
+        if reason := self._why_not(entry, works, entry.request if is_claimed else request, attempt):
+            return Match(Step.REPLACE, (entry,), reason)
         if self.has_ended_well(entry):
-            return Match(Step.TAKE, found)
-        return Match(Step.SHARE if is_shared else Step.ADOPT, found)
+            return Match(Step.TAKE, (entry,))
+        return Match(Step.SHARE if is_claimed else Step.ADOPT, (entry,))
 
     def _about(self, products: Collection[str]) -> Iterator[Entry]:
         """Yield the submissions of some of these products, unless they were claimed for the same job before."""
