@@ -46,6 +46,7 @@ class Intake:
         self._unknown = unknown
         self._tidying = tidying
         self._accept = accept
+        self._told: set[tuple[str, str]] = set()
 
     @property
     def unknown(self) -> list[Submission]:
@@ -85,7 +86,7 @@ class Intake:
                 self._accept(item, external_jobid)
             case Unknown(message):
                 self._unknown.add(item)
-                self._reporter.warn(f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
+                self._tell("unknown", item, f"Nobody knows whether a job of rule {item.rule} was submitted: {message}")
             case Refused():
                 self._refuse(item, outcome)
 
@@ -133,13 +134,20 @@ class Intake:
 
     def _send_again(self, item: Submission) -> None:
         if item.posts - item.posts_before < MOST_POSTS:
-            self._reporter.say(f"A job of rule {item.rule} has left no trace; it is submitted again under its token.")
+            text = f"A job of rule {item.rule} has left no trace; it is submitted again under its token."
+            self._tell("again", item, text)
             self._submitter.put(item)
             return
         self._spool.order_cancel(item.token)
         self._guard.note_lost()
         text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
         self._fail(item, Event.FAILED, text)
+
+    def _tell(self, kind: str, item: Submission, line: str) -> None:
+        """Tell the user, once for each rule: a service that loses answers would fill the screen."""
+        if (kind, item.rule) not in self._told:
+            self._told.add((kind, item.rule))
+            self._reporter.warn(line)
 
     def _fail(self, item: Submission, event: Event, text: str) -> None:
         self._unknown.remove(item)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from snakemake_executor_plugin_frceapi.tracker import Graces
 
-MOST_POSTS = 3
+MOST_POSTS = 5
 """How often a run posts one submission at most, when it gets no answer."""
 
 
@@ -19,7 +19,8 @@ class Policy:
         interval_seconds: time between two status requests.
         first_delay_seconds: time before the first one.
         connections: submissions at the same time.
-        unknown_seconds: time to look for a trace of a submission without an answer before it is sent again.
+        unknown_seconds: time to look for a trace of a submission without an answer before it is sent for the second
+            time.
         outage_seconds: time without an answer after which the run gives up.
         keep_successful_logs: whether logs of jobs that ended well stay.
     """
@@ -31,3 +32,13 @@ class Policy:
     unknown_seconds: float
     outage_seconds: float
     keep_successful_logs: bool
+
+    def patience_seconds(self, posts: int) -> float:
+        """Return how long to look for a trace of a submission before it is posted once more, or given up.
+
+        It doubles each time: a trace appears only when the job starts, and the queue may be long.
+
+        Args:
+            posts: how often this run has posted it.
+        """
+        return self.unknown_seconds * 2.0 ** max(0, posts - 1)

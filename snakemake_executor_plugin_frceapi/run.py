@@ -88,7 +88,7 @@ class Run:
         submit = Posting(service.submit_job, journal)
         submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
         self._guard = SiteGuard(submitter, spool, reporter.warn)
-        unknown = UnknownSubmissions(spool, policy.unknown_seconds, clock)
+        unknown = UnknownSubmissions(spool, policy, clock)
         self._intake = Intake(spool, journal, reporter, self._guard, unknown, self._tidying, self._accept)
         self._poller = StatusPoller(
             service.query_status,

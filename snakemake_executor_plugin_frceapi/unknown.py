@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
@@ -19,13 +20,13 @@ class UnknownSubmissions:
 
     Args:
         spool: the run directory.
-        patience_seconds: time to look for a claim before a submission is sent again.
+        policy: says how long to look for a claim before a submission is sent again.
         clock: returns seconds of a monotonic clock.
     """
 
-    def __init__(self, spool: Spool, patience_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, spool: Spool, policy: Policy, clock: Callable[[], float]) -> None:
         self._spool = spool
-        self._patience = patience_seconds
+        self._policy = policy
         self._clock = clock
         self._items: dict[str, Submission] = {}
         self._next = 0
@@ -62,7 +63,8 @@ class UnknownSubmissions:
         """
         for item in self.items:
             since = item.unknown_since
-            if since is None or self._clock() - since < self._patience or listed <= since:
+            patience = self._policy.patience_seconds(item.posts - item.posts_before)
+            if since is None or self._clock() - since < patience or listed <= since:
                 continue
             if not self._spool.claimed_by(item.token):
                 item.unknown_since = None

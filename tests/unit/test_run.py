@@ -495,19 +495,22 @@ def test_posts_no_second_time_while_the_service_does_not_answer(world: World) ->
     assert world.events == [("submitted", "t")]
 
 
-def test_fails_an_unknown_submission_after_three_posts(world: World) -> None:
-    """It is posted three times at most; then the job is forbidden to begin and fails."""
-    world.service.answers += [LOST] * 5
+def test_fails_an_unknown_submission_after_five_posts(world: World) -> None:
+    """It is posted five times at most, after waits that double; then the job is forbidden to begin and fails."""
+    world.service.answers += [LOST] * 9
     item = world.submit("t")
-    for posts in (2, 3):
-        world.listing(after=60.0)
-        world.look_until(lambda posts=posts: len(world.service.posted) == posts and item.unknown_since is not None)  # type: ignore[misc]
+    for posts in range(2, 6):
+        begin = world.now
+        while len(world.service.posted) < posts or item.unknown_since is None:
+            world.listing(after=20.0)
+        assert world.now - begin >= 60.0 * 2 ** (posts - 2)
     assert world.events == []
-    world.listing(after=60.0)
+    while not world.events:
+        world.listing(after=60.0)
 
-    assert MOST_POSTS == len(world.service.posted) == 3
+    assert MOST_POSTS == len(world.service.posted) == 5
     assert world.events == [("failed", "t")]
-    assert "posted 3 times and has left no trace" in world.messages["t"]
+    assert "posted 5 times and has left no trace" in world.messages["t"]
     assert world.orders == {"t": "cancel\n"}
     assert world.run.live == []
 
