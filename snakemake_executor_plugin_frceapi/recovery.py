@@ -163,7 +163,8 @@ class Legacy:
             return f"it has failed meanwhile with exit code {end.exit_code}"
         owner = self._spool.claimed_by(entry.token) or entry.external_jobid
         status = self._listing.jobs.get(owner or "")
-        if status is None and end is not None:
+        start = self._spool.start(entry.token)
+        if status is None and end is not None and (start is None or start.restart <= end.restart):
             upstream = end.cause is Cause.UPSTREAM
             return "its upstream job has not succeeded" if upstream else "it was ended by a signal from outside"
         if status is None or status.state is JobState.COMPLETED or not is_over(History().with_listing(status, 0.0)):

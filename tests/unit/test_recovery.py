@@ -473,6 +473,12 @@ def ends(exit_code: int = 0, cause: str = "own", *, makes: bool = True) -> Calla
     return end
 
 
+def starts_again(world: World) -> None:
+    """Slurm has ended its job, and started it once more."""
+    ends(143, "signal", makes=False)(world)
+    (world.spool.job_directory("t") / "started").write_text("id=101 restart=1 node=n cluster=frce\n")
+
+
 def is_cancelled(world: World) -> None:
     """It was cancelled before it began."""
     world.spool.order_cancel("t")
@@ -516,6 +522,7 @@ FATES: dict[str, tuple[Callable[[World], None], Step, str]] = {
     "listed as running": (listed(JobState.RUNNING), Step.ADOPT, ""),
     "listed by a word that nobody knows": (listed(JobState.UNKNOWN), Step.ADOPT, ""),
     "requeued": (listed(JobState.PENDING, ends(143, "signal", makes=False)), Step.ADOPT, ""),
+    "started again, not listed": (starts_again, Step.ADOPT, ""),
     "preempted": (listed(JobState.PREEMPTED), Step.ADOPT, ""),
     "lost its node": (listed(JobState.NODE_FAIL, ends(143, "signal", makes=False)), Step.ADOPT, ""),
     "listed as completed, its end not yet there": (listed(JobState.COMPLETED), Step.ADOPT, ""),
