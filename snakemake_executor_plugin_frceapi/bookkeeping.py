@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
@@ -31,14 +32,17 @@ def record_ended(workflow: Any, legacy: Legacy, spool: Spool, warn: Callable[[st
         The submissions for which nothing is left to do.
     """
     ended = [entry for entry in legacy.entries if legacy.has_ended_well(entry)]
-    settled = []
+    settled: list[Entry] = []
+    if not ended:
+        return settled
     with suppress(Exception):  # Snakemake's inside has changed: no record, and no failed run
-        makers = {product: job for job in workflow.dag.jobs for product in products_of(job)} if ended else {}
+        makers = {product: job for job in workflow.dag.jobs for product in products_of(job)}
         for entry in ended:
-            jobs = _makers_of(entry, makers)
-            if jobs and not any(workflow.dag.needrun(job) for job in jobs):
-                _record(workflow, entry, jobs, spool, warn)
-                settled.append(entry)
+            with suppress(Exception):  # nor is what cannot be recorded for one job a reason to forget the others
+                jobs = _makers_of(entry, makers)
+                if jobs and not any(workflow.dag.needrun(job) for job in jobs):
+                    _record(workflow, entry, jobs, spool, warn)
+                    settled.append(entry)
     return settled
 
 
@@ -63,8 +67,7 @@ def _record(workflow: Any, entry: Entry, jobs: Sequence[Any], spool: Spool, warn
     end = spool.latest_end(entry.token)
     for job in jobs:
         workflow.async_run(workflow.persistence.finished(job))
-        if end is not None:
-            _set_start(workflow.persistence, job, end.start)
+        _set_start(workflow.persistence, job, end.start if end else inf)
 
 
 def _set_start(persistence: Any, job: Any, start: float) -> None:
