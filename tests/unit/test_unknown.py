@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unknown import MOST_LOOKS, UnknownSubmissions
 
 PATIENCE = 60.0
+POLICY = Policy(
+    graces=Graces(),
+    interval_seconds=10.0,
+    first_delay_seconds=0.0,
+    connections=1,
+    unknown_seconds=PATIENCE,
+    outage_seconds=1e9,
+    keep_successful_logs=True,
+)
 
 
 @dataclass
@@ -23,10 +34,10 @@ class World:
     now: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.unknown = UnknownSubmissions(self.spool, PATIENCE, lambda: self.now)
+        self.unknown = UnknownSubmissions(self.spool, POLICY, lambda: self.now)
 
-    def add(self, token: str) -> Submission:
-        """Add one."""
+    def add(self, token: str, posts: int = 1) -> Submission:
+        """Add one that this run has posted so often, and an earlier one twice."""
         item = Submission(
             token=token,
             job_info=None,
@@ -37,6 +48,8 @@ class World:
             body=b"",
             log_directory=Path(),
             prepare=lambda: None,
+            posts=2 + posts,
+            posts_before=2,
         )
         self.unknown.add(item)
         return item
@@ -88,6 +101,17 @@ def test_sends_again_after_a_while_if_the_api_answers(
     begin, world.now = world.now, world.now + waited
 
     assert world.due(begin + listed) == (["t"] if is_due else [])
+
+
+@pytest.mark.parametrize(("posts", "patience"), [(0, PATIENCE), (1, PATIENCE), (2, 2 * PATIENCE), (4, 8 * PATIENCE)])
+def test_waits_longer_each_time(posts: int, patience: float, world: World) -> None:
+    """What this run has posted counts; what an earlier run has posted, and nobody has seen, makes no wait longer."""
+    world.add("t", posts)
+    world.now += patience - 1
+    assert world.due() == []
+
+    world.now += 1
+    assert world.due() == ["t"]
 
 
 def test_sends_none_again_that_was_claimed_just_now(world: World) -> None:
