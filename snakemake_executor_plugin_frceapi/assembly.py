@@ -109,7 +109,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         spool.remove_shared()
     remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
     content = encode(variables)
-    script = _script(around, variables, spool.write_shared("env", content) if variables else None)
+    script = _script(around, variables, spool.share("env", content) if variables else None)
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
     run = Run(client, spool, journal, _policy(around), reporter)
@@ -125,7 +125,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         Admission(legacy, preparation, run, canceller, reporter.say),
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
-        (lambda: spool.write_shared("env", content)) if variables else (lambda: None),
+        (lambda: spool.share("env", content)) if variables else (lambda: None),
         partial(_close, keeper, journal),
     )
 

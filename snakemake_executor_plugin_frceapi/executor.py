@@ -218,7 +218,7 @@ class Executor(RemoteExecutor):
             attempt=job.attempt,
             unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
             wait_for_files=files if inline else [],
-            wait_for_files_file=None if inline else str(self._run_parts.spool.write_shared("files", listed)),
+            wait_for_files_file=None if inline else str(self._run_parts.spool.share("files", listed)),
         ).line()
 
     def format_job_exec(self, job: Any) -> str:

@@ -124,10 +124,11 @@ class Intake:
         if owner := self._spool.claimed_by(item.token):
             self._arrived(item, owner)
             return
-        if item.posts > 1:
-            self._spool.order_cancel(item.token)
-        else:
+        if item.posts == 1:
             self._tidying.remove(item.token)
+        elif not self._spool.order_cancel(item.token):
+            self._unknown.add(item)  # an earlier post of it may still begin
+            return
         text = f"The job was not submitted to partition '{item.request.partition}': {refused.message}\n"
         self._guard.note_refused(refused)
         self._fail(item, Event.REFUSED, text)
@@ -138,7 +139,9 @@ class Intake:
             self._tell("again", item, text)
             self._submitter.put(item)
             return
-        self._spool.order_cancel(item.token)
+        if not self._spool.order_cancel(item.token):
+            self._unknown.add(item)
+            return
         self._guard.note_lost()
         text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
         self._fail(item, Event.FAILED, text)

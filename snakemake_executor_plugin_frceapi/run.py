@@ -260,14 +260,17 @@ class Run:
     def _cancel(self, old: Submission) -> Submission | None:
         """Order the end of a submission that serves no job, and return it if it may be running."""
         old.is_replaced = True
-        self._spool.order_cancel(old.token)
-        if owner := self._spool.claimed_by(old.token):
-            old.external_jobid = owner
-            self._live[old.token] = old
-            self._poller.wake()
-            return old
-        self.note_cancelled(old.token)
-        return None
+        if self._can_never_begin(old):
+            self.note_cancelled(old.token)
+            return None
+        old.external_jobid = self._spool.claimed_by(old.token) or old.external_jobid
+        self._live[old.token] = old
+        self._waiting.add(old.token)
+        self._poller.wake()
+        return old
+
+    def _can_never_begin(self, item: Submission) -> bool:
+        return self._spool.order_cancel(item.token) and not self._spool.claimed_by(item.token)
 
     def _note_sleep(self) -> None:
         """Put off what is waited for if nobody has looked for long: that is no time in which nothing came."""
@@ -285,7 +288,9 @@ class Run:
     def _conclude(self, token: str) -> None:
         item = self._live[token]
         verdict = self._verdicts.of(item)
-        if verdict.outcome is Outcome.ACTIVE or not self._verdicts.is_stopped(item):
+        if item.is_replaced and self._can_never_begin(item):
+            self._finish(item, verdict)
+        elif verdict.outcome is Outcome.ACTIVE or not self._verdicts.is_stopped(item):
             waits = verdict.outcome is not Outcome.ACTIVE or may_change_by_itself(item.history)
             (self._waiting.add if waits else self._waiting.discard)(token)
         else:

@@ -43,6 +43,7 @@ class Spool:
         self._done = self.directory / "done"
         self._shared = self.directory / "shared"
         self._ordering = threading.Lock()
+        self._unwritten: dict[Path, bytes] = {}
         with _writing(self.directory):
             root.mkdir(parents=True, exist_ok=True)
             for directory in (self.directory, self._jobs, self._done, self._shared):
@@ -89,6 +90,7 @@ class Spool:
         hidden.mkdir(mode=0o700)
         try:
             hidden.chmod(0o700)
+            self._write_shared()
             _write_private(hidden / name, jobscript)
             _write_private(hidden / "run.sh", script.render())
             _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=str))
@@ -102,22 +104,16 @@ class Spool:
         """Return the command that runs a jobscript of this run directory."""
         return [*interpreter(jobscript), str(self.job_directory(token) / name)]
 
-    def write_shared(self, kind: str, content: bytes) -> Path:
-        """Keep something that several jobs read, and return its file, which is named by its content.
+    def share(self, kind: str, content: bytes) -> Path:
+        """Return the file of something that several jobs read, which is written before the next run directory.
 
         Args:
             kind: what it is, such as ``env``.
-            content: the content of the file.
-
-        Raises:
-            SettingsError: it cannot be written.
+            content: the content of the file, which names it.
         """
         path = self._shared / f"{kind}-{sha256(content).hexdigest()[:16]}"
         if not path.exists():
-            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            with _writing(self._shared):
-                _write_private(part, content)
-                part.rename(path)
+            self._unwritten[path] = content
         return path
 
     def order_cancel(self, token: str) -> bool:
@@ -243,9 +239,20 @@ class Spool:
         return bool(_listdir(self._jobs))
 
     def remove_shared(self) -> None:
-        """Remove everything that `write_shared` has kept."""
+        """Remove everything that jobs have shared."""
         for path in _listdir(self._shared):
             path.unlink(missing_ok=True)
+
+    def _write_shared(self) -> None:
+        for path, content in list(self._unwritten.items()):
+            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            try:
+                _write_private(part, content)
+                part.rename(path)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+            self._unwritten.pop(path, None)
 
     def _is_by_owner(self, token: str, end: End) -> bool:
         """Whether an end is that of the job which has claimed the submission, as far as the claim can be seen here."""

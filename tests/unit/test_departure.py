@@ -207,7 +207,8 @@ def test_ends_only_once(tmp_path: Path) -> None:
 def test_removes_what_no_job_needs_any_more(jobs: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """What jobs share goes with the last run directory, at the end of every run."""
     world = World(tmp_path, [])
-    shared = world.spool.write_shared("env", b"A=1\0")
+    shared = world.spool.share("env", b"A=1\0")
+    shared.touch()
     if jobs:
         world.spool.job_directory("t").mkdir()
     world.departure.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -62,8 +63,8 @@ def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's
 def test_makes_everything_private_whatever_the_umask(umask: None, tmp_path: Path) -> None:
     """Directories are 0700 and files 0600, so that nobody else reads a jobscript or an environment."""
     spool = Spool(tmp_path)
+    environment = spool.share("env", b"A=1\0")
     directory = write_job(spool, "t")
-    environment = spool.write_shared("env", b"A=1\0")
     files = [environment, *directory.iterdir()]
 
     directories = [spool.directory, directory, directory.parent, environment.parent, spool.done_entry("t").parent]
@@ -193,7 +194,9 @@ def test_says_where_it_cannot_write(root: str, tmp_path: Path) -> None:
 
 def test_keeps_what_jobs_share_once(spool: Spool) -> None:
     """Equal contents share a file, which is whole as soon as it has its name; another one gets its own."""
-    one, again, other = (spool.write_shared("env", content) for content in (b"A=1\0", b"A=1\0", b"A=2\0"))
+    one, again, other = (spool.share("env", content) for content in (b"A=1\0", b"A=1\0", b"A=2\0"))
+    assert list(one.parent.iterdir()) == []
+    write_job(spool, "t")
 
     assert one == again != other
     assert one.name.startswith("env-")
@@ -201,20 +204,36 @@ def test_keeps_what_jobs_share_once(spool: Spool) -> None:
     assert sorted(one.parent.iterdir()) == sorted([one, other])
 
 
-def test_says_where_it_cannot_share(spool: Spool) -> None:
-    """What cannot be kept for the jobs is a line for the user, not a traceback."""
-    spool.write_shared("env", b"A=1\0").unlink()
-    (spool.directory / "shared").rmdir()
-    with pytest.raises(SettingsError, match="shared cannot be written"):
-        spool.write_shared("env", b"A=1\0")
-    spool.remove_shared()
+def test_writes_no_job_before_what_it_shares(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a shared file cannot be written, or is written in part, there is neither it nor a run directory."""
+    shared = spool.share("env", b"A=1\0")
+
+    def fail(descriptor: int, mode: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fchmod", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_job(spool, "t")
+    assert list(shared.parent.iterdir()) == []
+    assert not spool.has_jobs()
+
+    monkeypatch.undo()
+    write_job(spool, "t")
+    assert shared.read_bytes() == b"A=1\0"
+    shared.unlink()
+    write_job(spool, "u")
+    assert not shared.exists()
+    spool.share("env", b"A=1\0")
+    write_job(spool, "v")
+    assert shared.exists()
 
 
 def test_removes_what_jobs_share_and_nothing_else(spool: Spool) -> None:
     """Shared files go, also one that was never finished; jobs stay."""
-    shared = spool.write_shared("env", b"A=1\0").parent
+    shared = spool.share("env", b"A=1\0").parent
     (shared / ".env-1234.abcd").write_text("half")
     write_job(spool, "t")
+    assert len(list(shared.iterdir())) == 2
     spool.remove_shared()
 
     assert list(shared.iterdir()) == []
