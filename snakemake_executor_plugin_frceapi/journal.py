@@ -183,11 +183,13 @@ class Journal:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """End the journal, and remove it if nothing is left open."""
+        """End the journal, and remove it if nothing is left open; the next run does what this one cannot."""
         with self._lock:
-            if not self._open_tokens:
-                self.path.unlink(missing_ok=True)
-            os.close(self._descriptor)
+            with suppress(OSError):
+                if not self._open_tokens:
+                    self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                os.close(self._descriptor)
             self._descriptor = -1  # a number that never is another file's
 
     def _append(self, line: Mapping[str, object]) -> None:

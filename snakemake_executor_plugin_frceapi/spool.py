@@ -241,7 +241,8 @@ class Spool:
     def remove_shared(self) -> None:
         """Remove everything that jobs have shared."""
         for path in _listdir(self._shared):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
     def _write_shared(self) -> None:
         for path, content in list(self._unwritten.items()):

@@ -58,6 +58,7 @@ class Scenario:
         jobs_run_alone: whether they go on to their end when it has died.
         arrives: whether the first post of a submission arrives.
         outcome: what becomes of it, None: the API takes it.
+        outcome_again: what becomes of each later one, likewise.
         exit_code: of the commands of the jobs that arrive.
         signature: of what the jobs are made from.
     """
@@ -66,6 +67,7 @@ class Scenario:
     jobs_run_alone: bool = True
     arrives: bool = True
     outcome: SubmitOutcome | None = None
+    outcome_again: SubmitOutcome | None = None
     exit_code: int = 0
     signature: str = "5eed"
 
@@ -237,15 +239,23 @@ class Life:
         scenario: what the world does with it.
         fuse: where it dies.
         names: which of the workflow's jobs it is to run.
+        records: whether Snakemake records what has ended well.
     """
 
     def __init__(
-        self, world: World, scenario: Scenario = WELL, fuse: Fuse | None = None, names: Collection[str] = ()
+        self,
+        world: World,
+        scenario: Scenario = WELL,
+        fuse: Fuse | None = None,
+        names: Collection[str] = (),
+        *,
+        records: bool = True,
     ) -> None:
         self._world = world
         self._scenario = scenario
         self._fuse = fuse or Fuse()
         self._names = set(names or world.names)
+        self._records = records
         self._loops: list[Loop] = []
         self._ended: list[Submission] = []
         self._failed: set[str] = set()
@@ -279,7 +289,8 @@ class Life:
         if self._scenario.jobs_run:
             self._world.cluster.go_on()
         self.run.look()
-        self._record()
+        if self._records:
+            self._record()
 
     def submit_job(self, body: bytes) -> SubmitOutcome:
         """Stand for the API."""
@@ -290,9 +301,8 @@ class Life:
         assert token not in self._world.sure, "what was surely accepted is posted again"
         is_first = token not in self._world.posts
         self._world.posts.append(token)
-        outcome = self._scenario.outcome if is_first else None
-        if is_first and not self._scenario.arrives:
-            assert outcome is not None
+        outcome = self._scenario.outcome if is_first else self._scenario.outcome_again
+        if outcome is not None and not (is_first and self._scenario.arrives):
             return outcome
         jobid = self._world.cluster.take(token, self._scenario.exit_code)
         self._fuse.step("after a post")

@@ -108,7 +108,7 @@ def deaths_of_two(make: MakeWorld, scenario: Scenario, stride: int) -> Iterator[
 @pytest.mark.parametrize("name", ["jobs run", "no answer, jobs wait"])
 def test_row_31_killed_twice_loses_nothing_and_runs_nothing_twice(name: str, make: MakeWorld) -> None:
     """The same where the run that takes up what is left is killed as well, at some steps of each."""
-    for world in deaths_of_two(make, DEATHS[name], stride=9):
+    for world in deaths_of_two(make, DEATHS[name], stride=17):
         world.assert_each_once()
 
 
