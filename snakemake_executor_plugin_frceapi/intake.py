@@ -47,6 +47,7 @@ class Intake:
         self._tidying = tidying
         self._accept = accept
         self._told: set[tuple[str, str]] = set()
+        self._sent_again: set[str] = set()
 
     @property
     def unknown(self) -> list[Submission]:
@@ -112,6 +113,15 @@ class Intake:
                 self._tidying.remove(item.token)
         return accepted
 
+    def close(self) -> None:
+        """Tell how many submissions may have become several jobs, which a user finds in Slurm's own lists."""
+        if many := len(self._sent_again):
+            what = "1 submission was" if many == 1 else f"{many} submissions were"
+            self._reporter.say(
+                f"{what} sent again for want of an answer. Where more than one job arrived, one ran the job command, "
+                "and the others ended at once with exit code 75, which is no failure."
+            )
+
     def _arrived(self, item: Submission, owner: str) -> None:
         self._unknown.remove(item)
         self._guard.note_accepted()
@@ -137,6 +147,7 @@ class Intake:
         if item.posts - item.posts_before < MOST_POSTS:
             text = f"A job of rule {item.rule} has left no trace; it is submitted again under its token."
             self._tell("again", item, text)
+            self._sent_again.add(item.token)
             self._submitter.put(item)
             return
         if not self._spool.order_cancel(item.token):

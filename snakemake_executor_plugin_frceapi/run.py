@@ -217,6 +217,7 @@ class Run:
     def close(self) -> None:
         """End the present `wait` for good, and remove what was kept for twins."""
         self._tidying.close()
+        self._intake.close()
         self._closed = True
         self.wake()
 
