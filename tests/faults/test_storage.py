@@ -19,10 +19,11 @@ from snakemake_executor_plugin_frceapi import spool as spool_module
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import Refused
 from snakemake_executor_plugin_frceapi.journal import Event, Journal, journals
+from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
 from snakemake_executor_plugin_frceapi.recovery import take_over
 from snakemake_executor_plugin_frceapi.spool import Spool
 from tests.faults.dying import Fuse, release_files
-from tests.faults.lives import LOST, Life, Scenario, World
+from tests.faults.lives import LOST, TICK_SECONDS, Life, Scenario, World
 
 WAITS = Scenario(jobs_run=False, jobs_run_alone=False)
 THREE = ("a", "b", "c")
@@ -273,10 +274,11 @@ def test_row_33_gives_up_no_submission_that_it_cannot_forbid(is_refused: bool, w
     again = Refused("bad_partition", "no such partition") if is_refused else LOST
     life = Life(world, Scenario(outcome=LOST, outcome_again=again, jobs_run=False), names=("a",))
     with no_orders(world):
-        for _ in range(60):
+        for _ in range(4000 // int(TICK_SECONDS)):
             life.tick()
         assert world.failed == {}
-    for _ in range(40):
+        assert len(world.posts) == MOST_POSTS
+    for _ in range(2000 // int(TICK_SECONDS)):
         life.tick()
     assert list(world.failed) == ["a"]
     world.cluster.drain()
