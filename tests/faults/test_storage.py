@@ -199,6 +199,29 @@ def test_row_33_posts_nothing_that_cannot_be_written_down(place: str, number: in
     world.assert_each_once()
 
 
+def test_row_33_posts_no_job_before_its_environment_is_written(world: World) -> None:
+    """What jobs share, as the environment that they restore, is there before any of them can start."""
+    write_private = spool_module._write_private  # noqa: SLF001 - one file of many cannot be written
+
+    def write_or_fail(path: Path, content: str | bytes) -> None:
+        if "env" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_private(path, content)
+
+    environment = world.spool.share("env", b"A=1\0")
+    life = Life(world)
+    with patch.object(spool_module, "_write_private", write_or_fail):
+        for _ in range(20):
+            life.tick()
+    assert (world.posts, world.failed) == ([], {})
+    assert ["No space left on device" in line for line in world.said] == [True]
+
+    life.to_the_end()
+    assert environment.read_bytes() == b"A=1\0"
+    world.spool.remove_shared()
+    world.assert_each_once()
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_row_33_killed_while_nothing_can_be_written_loses_nothing(place: str, world: World) -> None:
     """The next run refuses to begin, in one line, for as long as it cannot write its journal; then it goes on."""
