@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.admission import Admission
+from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
@@ -47,6 +48,7 @@ class Surroundings:
         envvars: variables that the workflow asks for.
         seconds_between_status_checks: as ``--seconds-between-status-checks``.
         max_status_checks_per_second: as ``--max-status-checks-per-second``.
+        ahead: which jobs may be submitted ahead of their inputs.
     """
 
     settings: Any
@@ -56,6 +58,7 @@ class Surroundings:
     envvars: Mapping[str, str]
     seconds_between_status_checks: float
     max_status_checks_per_second: float
+    ahead: Horizon
 
     @property
     def log_root(self) -> Path:
@@ -74,6 +77,7 @@ class Assembly:
         admission: lets jobs into the run.
         run: the jobs.
         departure: ends the run.
+        vanguard: submits jobs ahead of their inputs.
         refresh: makes sure that the environment file is there before jobs are submitted.
         close: ends what goes on beside the run.
     """
@@ -84,6 +88,7 @@ class Assembly:
     admission: Admission
     run: Run
     departure: Departure
+    vanguard: Vanguard
     refresh: Callable[[], object]
     close: Callable[[], None]
 
@@ -114,7 +119,9 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
     run = Run(client, spool, journal, _policy(around), reporter)
     run.note_earlier(listing)
-    preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold)
+    name = journal.path.stem
+    heartbeat = spool.heartbeat(name)
+    preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, heartbeat)
     canceller = Canceller(
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
@@ -125,6 +132,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         Admission(legacy, preparation, run, canceller, reporter.say),
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
+        Vanguard(around.ahead, name, preparation, run, spool, canceller),
         (lambda: spool.share("env", content)) if variables else (lambda: None),
         partial(_close, keeper, journal),
     )

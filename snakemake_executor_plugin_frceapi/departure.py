@@ -66,11 +66,28 @@ class Departure:
 
     def close(self) -> None:
         """Remove what no job needs any more, at the end of every run."""
-        self._begun = True
+        begun, self._begun = self._begun, True
         self._run.stop(_STOP_SECONDS)
+        if not begun:
+            self._end_unwanted()
         self._run.close()
         if not self._spool.has_jobs():
             self._spool.remove_shared()
+
+    def _end_unwanted(self) -> None:
+        """End what went ahead and Snakemake has not come to; no job may write when Snakemake has ended."""
+        unwanted = [item for item in self._run.live if item.is_ahead]
+        if not unwanted:
+            return
+        alive = self._canceller.cancel(unwanted)
+        self._note_cancelled(unwanted, alive)
+        self._say_alive(alive)
+
+    def _note_cancelled(self, items: Sequence[Submission], alive: Sequence[Submission]) -> None:
+        left = {item.token for item in alive}
+        for item in items:
+            if item.token not in left:
+                self._run.note_cancelled(item.token)
 
     def _cancel(self) -> None:
         live = self._run.live
@@ -79,10 +96,7 @@ class Departure:
         self._say(f"Cancelling {len(live)} job{'s' if len(live) > 1 else ''}; press Ctrl-C again to stop waiting.")
         begin = time.monotonic()
         alive = self._canceller.cancel(live)
-        left = {item.token for item in alive}
-        for item in live:
-            if item.token not in left:
-                self._run.note_cancelled(item.token)
+        self._note_cancelled(live, alive)
         if alive:
             self._say_alive(alive)
         else:

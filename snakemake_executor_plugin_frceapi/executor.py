@@ -7,7 +7,8 @@ import atexit
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_args
 
-from snakemake_executor_plugin_frceapi.errors import FrceapiError, JobError, SettingsError
+from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
@@ -85,12 +86,19 @@ class Executor(RemoteExecutor):
         info = SubmittedJobInfo(job)
         try:
             self._run_parts.refresh()
-            submission, notices = self._run_parts.preparation.prepare(self._ready_job(job), info)
+            ready = self._ready_job(job)
+            submission, notices = self._run_parts.preparation.prepare(ready, info)
         except Exception as error:  # noqa: BLE001 - code of the workflow runs here, and its error is that of one job
             kind = "" if isinstance(error, FrceapiError | WorkflowError) else f"{type(error).__name__}: "
             self.report_job_error(info, msg=f"The job was not submitted: {kind}{error}\n")
             return ()
-        self._run_parts.admission.admit(submission)
+        early = self._run_parts.vanguard.take(ready, submission)
+        if early is None:
+            self._run_parts.vanguard.send(partial(self._run_parts.admission.admit, submission))
+        elif early.serves:
+            self._run_parts.run.attach(early.submission, info, ready.works)
+        else:
+            self._run_parts.vanguard.send(partial(self._run_parts.run.submit, submission, after=[early.submission]))
         return notices
 
     def _show(self, notices: Iterable[Notice]) -> None:
@@ -111,6 +119,7 @@ class Executor(RemoteExecutor):
         if self._parts is not None and not self._parts.departure.begun:
             try:
                 self._parts.run.look()
+                self._parts.vanguard.round()
             except FrceapiError as error:
                 self._give_up(str(error))
             except Exception as error:
@@ -146,7 +155,10 @@ class Executor(RemoteExecutor):
         atexit.unregister(self._end)
         if self._parts is not None:
             self._parts.departure.close()
+            self._parts.vanguard.clean_up()
             self._parts.close()
+            if line := self._parts.vanguard.summary():
+                self.say(line)
 
     def submitted(self, submission: Submission) -> None:
         """Report that the API has taken a job, to those of the jobs that it serves that do not know it yet."""
@@ -159,12 +171,14 @@ class Executor(RemoteExecutor):
             self.say(f"{done} {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
             # The base class's version adds the job to its list of active jobs as well.
             RealExecutor.report_job_submission(self, info)
+            self._run_parts.vanguard.note_submitted(info.job, submission)
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
         self._run_parts.legacy.note_ended(submission.token)
         self._unsettled.update((info.job, submission.token) for info in submission.job_infos)
         for info in submission.job_infos:
+            self._run_parts.vanguard.note_ended()
             self.report_job_success(info)
 
     def handle_job_success(self, job: Any) -> None:
@@ -172,9 +186,11 @@ class Executor(RemoteExecutor):
         token = self._unsettled.pop(job, None)
         if token and token not in list(self._unsettled.values()):
             self._run_parts.run.note_settled(token)
+        self._run_parts.vanguard.note_finished(job)
 
     def handle_job_error(self, job: Any) -> None:
         """Note that Snakemake does not take the outputs of a job that ended well."""
+        self._run_parts.vanguard.note_failed(job)
         self.handle_job_success(job)
 
     def failed(self, submission: Submission, message: str) -> None:
@@ -182,6 +198,8 @@ class Executor(RemoteExecutor):
         self._run_parts.legacy.note_failed(submission.token)
         logs = [str(submission.log)] if submission.log.exists() else []
         for info in submission.job_infos:
+            self._run_parts.vanguard.note_ended()
+            self._run_parts.vanguard.note_failed(info.job)
             self.report_job_error(info, msg=message, aux_logs=logs)
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
@@ -214,14 +232,14 @@ class Executor(RemoteExecutor):
             target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
             rules=job.rules,
             local_groupid=str(job.jobid) if job.is_group() else None,
-            cores=str(kwargs.get("cores", job.threads)),
+            cores=str(kwargs["cores"]),
             attempt=job.attempt,
             unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
             wait_for_files=files if inline else [],
             wait_for_files_file=None if inline else str(self._run_parts.spool.share("files", listed)),
         ).line()
 
-    def format_job_exec(self, job: Any) -> str:
+    def format_job_exec(self, job: Any, threads: int | None = None) -> str:
         """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
         from snakemake_executor_plugin_frceapi.command import quote, requote
 
@@ -230,7 +248,7 @@ class Executor(RemoteExecutor):
         parts = [
             f"{precommand} &&" if precommand else "",
             quote([self._python(), "-m", "snakemake", "--snakefile", str(self.snakefile)]),
-            self.get_job_args(job),
+            self.get_job_args(job, cores=job.threads if threads is None else threads),
             requote(factory.general_args(executor_common_settings=self.common_settings)),
             quote(["--mode", self.get_exec_mode().item_to_choice()]),
         ]
@@ -245,6 +263,7 @@ class Executor(RemoteExecutor):
         return self._parts
 
     def _assemble(self) -> Assembly:
+        from snakemake_executor_plugin_frceapi.ahead import Horizon
         from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
 
         shared = self.workflow.storage_settings.shared_fs_usage
@@ -264,6 +283,13 @@ class Executor(RemoteExecutor):
             envvars=self.envvars(),
             seconds_between_status_checks=remote.seconds_between_status_checks,
             max_status_checks_per_second=float(remote.max_status_checks_per_second),
+            ahead=Horizon(
+                workflow=self.workflow,
+                make_ready=self._early_job,
+                ahead=self.executor_settings.lookahead,
+                jobs=self.workflow.resource_settings.nodes,
+                keeps_going=self.workflow.execution_settings.keep_going,
+            ),
         )
         return assemble(around, self)
 
@@ -281,32 +307,14 @@ class Executor(RemoteExecutor):
             self.say(f"An earlier run has left {jobs} behind; those that this run needs are taken up.")
 
     def _ready_job(self, job: Any) -> ReadyJob:
-        from snakemake_executor_plugin_frceapi.identity import works_of
-        from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+        from snakemake_executor_plugin_frceapi.readiness import ready_job
 
-        group = job.is_group()
-        wildcards = {} if group else dict(job.get_target_spec()[0].wildcards_dict)
-        return ReadyJob(
-            name=str(job.groupid) if group else job.name,
-            is_group=group,
-            works=works_of(job),
-            wildcards={str(name): str(value) for name, value in wildcards.items()},
-            attempt=job.attempt,
-            resources=dict(job.resources.items()),
-            threads=job.threads,
-            jobname=self.get_jobname(job),
-            jobscript=self._jobscript_text(job),
-        )
+        return ready_job(job, self.get_jobname(job), self.format_job_exec(job), self.jobscript)
 
-    def _jobscript_text(self, job: Any) -> str:
-        values = {"properties": job.properties(), "exec_job": self.format_job_exec(job)}
-        try:
-            return self.jobscript.format(**values) + "\n"
-        except (LookupError, ValueError, AttributeError, TypeError) as error:
-            raise JobError(
-                f"--jobscript: the file cannot be filled in ({type(error).__name__}: {error}); only {{properties}} and "
-                "{exec_job} stand in single braces, write others twice"
-            ) from None
+    def _early_job(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
+        from snakemake_executor_plugin_frceapi.readiness import early_job
+
+        return early_job(job, resources, self.format_job_exec(job, resources["_cores"]), self.jobscript)
 
     def _follow_signals(self) -> None:
         """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor.

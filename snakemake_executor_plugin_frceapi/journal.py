@@ -32,6 +32,8 @@ class Event(StrEnum):
     INTENT = "intent"
     """It is about to be posted; the line is on disk before the request leaves."""
     ACCEPTED = "accepted"
+    ATTACHED = "attached"
+    """Snakemake has come to its job, which had gone ahead: what it is made from is known now."""
     UNKNOWN = "unknown"
     NOT_SENT = "not sent"
     ENDED = "ended"
@@ -107,6 +109,8 @@ class Entry:
                 return replace(self, posts=min(self.posts, int(line["posts"])))
             case Event.ACCEPTED:
                 return replace(self, external_jobid=str(line["external_jobid"]))
+            case Event.ATTACHED:
+                return replace(self, works=tuple(_works(line["works"])))
             case Event.ENDED:
                 return replace(self, ended=True)
             case _:

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
+from snakemake_executor_plugin_frceapi.errors import (
+    ConfigurationFault,
+    FrceapiError,
+    ServiceError,
+    TicketFault,
+    TransientFault,
+)
 from snakemake_executor_plugin_frceapi.retry import wait_seconds
 
 LONGEST_GAP_SECONDS = 900.0
@@ -21,6 +27,10 @@ LONGEST_GAP_SECONDS = 900.0
 
 _SHORT_SECONDS = 60.0
 _QUIET_SECONDS = 600.0
+
+
+class GaveUp(FrceapiError):
+    """The service has been out of reach for longer than the user wants to wait."""
 
 
 @dataclass(slots=True)
@@ -109,6 +119,21 @@ class OutageMonitor:
         """Note that nobody waits for a call any more: the time until the next one is no outage."""
         with self._lock:
             self._troubles.pop(call, None)
+
+    def check(self, tolerance_seconds: float) -> None:
+        """Check that no call has been unanswered for too long.
+
+        Raises:
+            GaveUp: one has.
+        """
+        for call in list(self._troubles):
+            lasted = self.lasted(call)
+            if lasted > tolerance_seconds:
+                tolerance = f"--frceapi-outage-tolerance {tolerance_seconds / 3600:g}"
+                raise GaveUp(
+                    f"No {call} has worked for {lasted / 3600:.1f} h ({tolerance}): {self.last_fault(call)}; "
+                    "Snakemake gives up and leaves the jobs alone."
+                )
 
     def lasted(self, call: str) -> float:
         """Return for how many seconds a call had not been answered when it failed last, 0 once it is answered."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.dependency import parse
+from snakemake_executor_plugin_frceapi.dependency import combine, parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.journal import Entry
@@ -18,6 +18,9 @@ from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults,
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
+
+GATE_MINUTES = 10
+"""How much longer the time limit of a job is that may have to wait at its gate."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+=@-]")
 
@@ -35,6 +38,7 @@ class ReadyJob:
         resources: its Snakemake resources by name.
         threads: its threads.
         jobname: what `--jobname` makes of it.
+        command: its job command.
         jobscript: text of its jobscript.
     """
 
@@ -46,6 +50,7 @@ class ReadyJob:
     resources: Mapping[str, object]
     threads: int
     jobname: str
+    command: str
     jobscript: str
 
 
@@ -59,6 +64,7 @@ class Preparation:
         log_root: directory of all job logs.
         script: the settings that all run scripts of this run share.
         hold: returns the tokens of those of this run's jobs that a job depends on, and keeps their run directories.
+        heartbeat: file that shows jobs at their gates that this run lives.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Preparation:
         log_root: Path,
         script: RunScript,
         hold: Callable[[Collection[str]], tuple[str, ...]],
+        heartbeat: Path,
     ) -> None:
         self._spool = spool
         self._defaults = defaults
@@ -76,17 +83,27 @@ class Preparation:
         self._log_root = log_root
         self._script = script
         self._hold = hold
+        self._heartbeat = heartbeat
         self._limit_asked = False
 
-    def prepare(self, job: ReadyJob, job_info: Any) -> tuple[Submission, tuple[Notice, ...]]:
+    def prepare(
+        self, job: ReadyJob, job_info: Any, ahead_of: Sequence[Submission] = ()
+    ) -> tuple[Submission, tuple[Notice, ...]]:
         """Return the submission of a job, and what the user should be told about its resources.
 
         Nothing is written yet: that is the first step of sending it.
+
+        Args:
+            job: what is known of the job.
+            job_info: Snakemake's own record of it, None if Snakemake has not asked for it yet.
+            ahead_of: submissions of the jobs that make its inputs, where these do not exist yet: it waits for them.
 
         Raises:
             JobError: the job asks for something that cannot be expressed.
         """
         request, notices = build_request(job.name, job.resources, job.threads, self._defaults)
+        if ahead_of:
+            request = _behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
         token = new_token()
         upstream = self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
@@ -98,19 +115,13 @@ class Preparation:
             log_directory=logs,
             command=self._spool.jobscript_command(token, job.jobscript, file_name),
             upstream=[self._spool.job_directory(other) for other in upstream],
+            heartbeat=self._heartbeat if ahead_of else None,
             ask_limit=self._is_first_with_limit(request),
         )
-        record = {
-            "rule": job.name,
-            "wildcards": dict(job.wildcards),
-            "products": [product for work in job.works for product in work.products],
-            "attempt": job.attempt,
-            "jobname": job.jobname,
-            "request": asdict(request),
-            "upstream": upstream,
-            "log_directory": logs,
-        }
-        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record)
+        record = _record(job, request, upstream, logs)
+        write = functools.partial(
+            self._spool.write_job, token, job.jobscript, file_name, script, record, gated=bool(ahead_of)
+        )
         submission = Submission(
             token=token,
             job_info=job_info,
@@ -158,3 +169,28 @@ class Preparation:
         first = request.time_limit_minutes is not None and not self._limit_asked
         self._limit_asked = self._limit_asked or first
         return first
+
+
+def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_directory: Path) -> dict[str, object]:
+    """Return what is kept of a job for people."""
+    return {
+        "rule": job.name,
+        "wildcards": dict(job.wildcards),
+        "products": [product for work in job.works for product in work.products],
+        "attempt": job.attempt,
+        "jobname": job.jobname,
+        "request": asdict(request),
+        "upstream": upstream,
+        "log_directory": log_directory,
+    }
+
+
+def _behind(request: JobRequest, external_jobids: Sequence[str]) -> JobRequest:
+    """Return a request that waits for other jobs, and has time to wait at its gate as well."""
+    asked = parse(request.dependency) if request.dependency else None
+    minutes = request.time_limit_minutes
+    return replace(
+        request,
+        dependency=str(combine(asked, external_jobids)),
+        time_limit_minutes=minutes + GATE_MINUTES if minutes else None,
+    )

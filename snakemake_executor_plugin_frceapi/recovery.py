@@ -186,6 +186,7 @@ def take_over(spool: Spool) -> tuple[Journal, Legacy]:
         journal = _begin(spool.directory, left)
         for path in found.paths:
             path.unlink(missing_ok=True)
+            spool.heartbeat(path.stem).unlink(missing_ok=True)
     keep = {token for entry in left for token in (entry.token, *entry.upstream)} | replay(found.living).keys()
     for token in on_disk - keep if found.is_complete else ():
         spool.discard(token)

@@ -35,6 +35,15 @@ REFUSED = (
 NOTED = ("slurm_account", "qos")
 """Resources that only account for the job, and for which the API has no key."""
 
+SENT = (
+    *REFUSED,
+    *NOTED,
+    *("frceapi_partition", "slurm_partition", "runtime", "tasks", "tasks_per_node", "nodes", "mpi"),
+    *("ntasks_per_core", "tasks_per_core", "cpus_per_task", "mem", "mem_mb", "mem_mib", "mem_mb_per_cpu"),
+    *("frceapi_dependency", "dependency"),
+)
+"""Resources on which a request depends; ``mem`` is the one that Snakemake makes ``mem_mb`` of."""
+
 _PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
 _WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0+)?\s*", re.ASCII)
 _LARGEST = 2**31 - 1

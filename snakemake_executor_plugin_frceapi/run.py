@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from math import inf
 from typing import Any
 
-from snakemake_executor_plugin_frceapi import polling, submission
-from snakemake_executor_plugin_frceapi.errors import FrceapiError
+from snakemake_executor_plugin_frceapi.attendance import Attendance
 from snakemake_executor_plugin_frceapi.intake import Intake
-from snakemake_executor_plugin_frceapi.job import Listing, Unknown
+from snakemake_executor_plugin_frceapi.job import Listing, Unknown, Work
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.policy import Policy
@@ -40,10 +40,6 @@ LOOK_SECONDS = 1.0
 
 LONGEST_ROUND_SECONDS = 60.0
 """Time between two looks beyond which the machine slept or the process was stopped; what is waited for is put off."""
-
-
-class GaveUp(FrceapiError):
-    """The service has been out of reach for longer than the user wants to wait."""
 
 
 class Run:
@@ -70,9 +66,9 @@ class Run:
         self._spool = spool
         self._journal = journal
         self._policy = policy
-        self._reporter = reporter
+        self._reporter = reporter = Attendance(reporter)
         self._clock = clock = threads.clock
-        self._round = threading.Lock()
+        self._round = threading.RLock()
         self._changed = threading.Event()
         self._closed = False
         self._live: dict[str, Submission] = {}
@@ -146,6 +142,26 @@ class Run:
                     self._reporter.submitted(item)
         return item is not None
 
+    def attach(self, item: Submission, job_info: Any, works: tuple[Work, ...]) -> None:
+        """Hand a job that went ahead to Snakemake, which has come to it, with all that is known of it by now.
+
+        Args:
+            item: its submission.
+            job_info: Snakemake's own record of it.
+            works: what it makes, and from what.
+        """
+        with self._round:
+            item.is_ahead, item.job_info, item.works = False, job_info, works
+            self._journal.note(Event.ATTACHED, item.token, works=[asdict(work) for work in works])
+            self._reporter.attach(item)
+        self.wake()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing happen to the jobs meanwhile."""
+        with self._round:
+            yield
+
     def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
         """Keep the run directories of active jobs until the submission that is made of them is over.
 
@@ -200,7 +216,7 @@ class Run:
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
             self._remove_settled()
-            self._check_patience()
+            self._outages.check(self._policy.outage_seconds)
             self._guard.check(len(self._live))
             self._looked = self._clock()
 
@@ -327,13 +343,3 @@ class Run:
         """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
         while self._settled:
             self._tidying.remove(self._settled.popleft())
-
-    def _check_patience(self) -> None:
-        for call in (polling.CALL, submission.CALL):
-            lasted = self._outages.lasted(call)
-            if lasted > self._policy.outage_seconds:
-                tolerance = f"--frceapi-outage-tolerance {self._policy.outage_seconds / 3600:g}"
-                raise GaveUp(
-                    f"No {call} has worked for {lasted / 3600:.1f} h ({tolerance}): {self._outages.last_fault(call)}; "
-                    "Snakemake gives up and leaves the jobs alone."
-                )

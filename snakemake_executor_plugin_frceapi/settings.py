@@ -105,6 +105,11 @@ class ExecutorSettings(ExecutorSettingsBase):
         5, "Seconds before the first status request after a submission; ends are seen at once.", metavar="SECONDS"
     )
     max_connections: int = _setting(4, "How many jobs are submitted at the same time.", metavar="N")
+    lookahead: int = _setting(
+        0,
+        "How many jobs may be submitted ahead of their inputs, to wait in the queue for those that make them; 0: none.",
+        metavar="N",
+    )
     outage_tolerance: float = _setting(
         24.0,
         "Hours without an answer of the API after which Snakemake gives up; the jobs are left alone.",
@@ -138,7 +143,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         self._check_number("default_mem_mb_per_cpu", 1)
         self._check_number("default_runtime", 1)
         self._check_number("max_connections", 1, 64)
-        for name in ("init_seconds_before_status_checks", "cancel_timeout", "delete_logfiles_older_than"):
+        for name in ("init_seconds_before_status_checks", "cancel_timeout", "delete_logfiles_older_than", "lookahead"):
             self._check_number(name, 0)
         for name in ("outage_tolerance", "marker_grace", "requeue_grace", "unknown_grace"):
             self._check_number(name, 0)

@@ -19,6 +19,23 @@ from snakemake_executor_plugin_frceapi.tracker import End, History
 CALL = "submit_job"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of a job.
+
+    Attributes:
+        succeeded: whether it has ended well.
+        message: what the user is told of a failure.
+    """
+
+    succeeded: bool
+    message: str = ""
+
+
+def _nothing() -> None:
+    return None
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Submission:
     """One submission of one job, from the moment Snakemake hands it over until its verdict is reported.
@@ -47,6 +64,9 @@ class Submission:
         predecessors: tokens of earlier runs' submissions that must be over before it is sent.
         successors: the submissions that are to be sent when this one, of an earlier run, is over.
         is_replaced: whether it serves no job of this run and is to be cancelled.
+        result: what became of its job, once known.
+        is_ahead: whether Snakemake has not asked for its job yet.
+        on_accepted: called when the API has taken it, if it is ahead.
     """
 
     token: str
@@ -72,6 +92,9 @@ class Submission:
     successors: list[Submission] = field(default_factory=list)
     is_replaced: bool = False
     sharers: list[Any] = field(default_factory=list)
+    result: Result | None = None
+    is_ahead: bool = False
+    on_accepted: Callable[[], None] = _nothing
 
     @property
     def log(self) -> Path:

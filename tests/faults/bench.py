@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from snakemake_executor_plugin_frceapi.ahead import Horizon
 from snakemake_executor_plugin_frceapi.assembly import Assembly, Surroundings, assemble
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
@@ -40,6 +41,10 @@ Accept = Callable[[], bytes]
 
 Reaction = Callable[[socket.socket, Accept], object]
 """What the service does with a submission."""
+
+
+def _no_job(*_: object) -> ReadyJob:
+    raise AssertionError("no job goes ahead")
 
 
 def instead(handler: Handler) -> Reaction:
@@ -186,6 +191,7 @@ class Bench:
             envvars={},
             seconds_between_status_checks=0.0,
             max_status_checks_per_second=1000.0,
+            ahead=Horizon(workflow=None, make_ready=_no_job, ahead=0, jobs=None, keeps_going=False),
         )
         self._parts = assemble(around, self)
 
@@ -210,6 +216,7 @@ class Bench:
                 resources={},
                 threads=1,
                 jobname=name,
+                command=text,
                 jobscript=text,
             )
             item, _ = self.parts.preparation.prepare(job, name)

@@ -344,7 +344,7 @@ class Life:
         top, spool = self._world.top, self._world.spool
         script = RunScript(directory=Path(), done=Path(), log_directory=Path(), workdir=top, command=())
         defaults = RequestDefaults("norm", 4000, None)
-        preparation = Preparation(spool, defaults, Encoding(), top / "logs", script, self.run.hold)
+        preparation = Preparation(spool, defaults, Encoding(), top / "logs", script, self.run.hold, top)
         canceller = Canceller(self, spool, lambda *_: b"", 0.0)
         admission = Admission(self.legacy, preparation, self.run, canceller, self.say)
         for name in sorted(self._names - set(self._world.recorded)):
@@ -370,5 +370,6 @@ def _ready(name: str, work: Work) -> ReadyJob:
         resources={"runtime": 60},
         threads=1,
         jobname=f"job.{name}",
+        command="true",
         jobscript="#!/bin/bash\ntrue\n",
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from snakemake_executor_plugin_frceapi.journal import Entry, journals, replay
-from snakemake_executor_plugin_frceapi.run import GaveUp
+from snakemake_executor_plugin_frceapi.outage import GaveUp
 from tests.faults.stepped import SteppedRun
 
 MakeRun = Callable[..., SteppedRun]

@@ -11,8 +11,8 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import JobState, NotSent, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.outage import GaveUp
 from snakemake_executor_plugin_frceapi.retry import MAX_RETRY_AFTER_SECONDS, parse_retry_after
-from snakemake_executor_plugin_frceapi.run import GaveUp
 from snakemake_executor_plugin_frceapi.wire import Answer, decode_listing, decode_submission
 from tests.faults.stepped import INTERVAL_SECONDS, SteppedRun
 

@@ -8,7 +8,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.breaker import TRIPS_AFTER
 from snakemake_executor_plugin_frceapi.job import JobState, Refused, Unknown
-from snakemake_executor_plugin_frceapi.run import GaveUp
+from snakemake_executor_plugin_frceapi.outage import GaveUp
 from snakemake_executor_plugin_frceapi.site_guard import SiteUnusable
 from snakemake_executor_plugin_frceapi.submission import Submission
 from tests.faults.stepped import MARKER_SECONDS, SteppedRun

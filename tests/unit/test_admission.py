@@ -105,7 +105,7 @@ class Desk(SteppedRun):
         self.journal.inherit(self.left)
         script = RunScript(directory=Path(), done=Path(), log_directory=Path(), workdir=self.top, command=())
         defaults = RequestDefaults("norm", 4000, None)
-        preparation = Preparation(self.spool, defaults, Encoding(), self.top / "logs", script, self.run.hold)
+        preparation = Preparation(self.spool, defaults, Encoding(), self.top / "logs", script, self.run.hold, self.top)
         canceller: Any = self.cluster
         self.admission = Admission(self.legacy, preparation, self.run, canceller, self.say)
 

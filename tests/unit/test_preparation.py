@@ -27,6 +27,7 @@ JOB = ReadyJob(
     resources={"mem_mb": 2000, "runtime": 90, "slurm_account": "lab"},
     threads=4,
     jobname="snakejob.map.7.sh",
+    command="echo hello",
     jobscript="#!/bin/bash\necho hello\n",
 )
 SHARED = RunScript(
@@ -42,6 +43,9 @@ SHARED = RunScript(
 )
 
 
+HEARTBEAT = Path("/spool/heartbeat-run")
+
+
 class World:
     """A run directory and what prepares jobs for it."""
 
@@ -49,7 +53,7 @@ class World:
         self.spool = Spool(top / "spool")
         self.held: list[set[str]] = []
         defaults = RequestDefaults("norm", 4000, None)
-        self.preparation = Preparation(self.spool, defaults, Encoding(), top / "logs", SHARED, self.hold)
+        self.preparation = Preparation(self.spool, defaults, Encoding(), top / "logs", SHARED, self.hold, HEARTBEAT)
 
     def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
         """Stand for `Run.hold`, in a run that has the jobs 7 and 8."""

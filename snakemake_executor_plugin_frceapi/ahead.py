@@ -1,0 +1,327 @@
+"""Submits jobs ahead of their inputs, and hands them to Snakemake when it comes to them.
+
+A job that went ahead waits in the queue, or at its gate on a node, until all its upstream jobs are finished for
+Snakemake. Whatever is not as expected then, the job is dropped and goes the normal way: going ahead is a head start,
+never a different result.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.cancel import Canceller
+from snakemake_executor_plugin_frceapi.identity import products_of
+from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
+from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES, Preparation, ReadyJob
+from snakemake_executor_plugin_frceapi.run import Run
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.verdicts import has_own_end
+
+_BEAT_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Early:
+    """A job that went ahead.
+
+    Attributes:
+        job: Snakemake's job.
+        ready: what was known of it.
+        submission: its submission.
+        upstream: the jobs that make its inputs.
+        unfinished: those of them that Snakemake has not recorded yet.
+        is_open: whether its gate is open.
+    """
+
+    job: Any
+    ready: ReadyJob
+    submission: Submission
+    upstream: list[Any]
+    unfinished: set[Any]
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """The submission with which a job went ahead.
+
+    Attributes:
+        submission: that submission.
+        serves: whether it does what is wanted now.
+    """
+
+    submission: Submission
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Horizon:
+    """How far look-ahead goes, and over what.
+
+    Attributes:
+        workflow: Snakemake's workflow.
+        make_ready: tells what is known of a job whose resources are given.
+        ahead: the most jobs that may be ahead, 0 for none.
+        jobs: the most jobs that the queue may hold in all, as ``--jobs``; None: any number.
+        keeps_going: whether Snakemake goes on after a failure, as with ``--keep-going``.
+    """
+
+    workflow: Any
+    make_ready: Callable[[Any, Mapping[str, Any]], ReadyJob]
+    ahead: int
+    jobs: int | None
+    keeps_going: bool
+
+
+class Vanguard:
+    """The jobs that went ahead of their inputs.
+
+    Args:
+        horizon: how far it goes.
+        name: name of this run's heartbeat.
+        preparation: makes submissions.
+        run: the jobs.
+        spool: the run directory.
+        canceller: ends jobs that are not wanted any more.
+    """
+
+    def __init__(
+        self, horizon: Horizon, name: str, preparation: Preparation, run: Run, spool: Spool, canceller: Canceller
+    ) -> None:
+        self._reach = horizon
+        self._workflow = horizon.workflow
+        self._make_ready = horizon.make_ready
+        self._name = name
+        self._preparation = preparation
+        self._run = run
+        self._spool = spool
+        self._canceller = canceller
+        self._early: dict[tuple[str, ...], _Early] = {}
+        self._active: dict[Any, Submission] = {}
+        self._due: deque[Any] = deque()
+        self._refused: dict[tuple[str, ...], str] = {}
+        self._counts: Counter[str] = Counter()
+        self._dropped: list[_Early] = []
+        self._held: deque[Callable[[], None]] = deque()
+        self._awaited = 0
+        self._has_failed = False
+        self._beats = 0
+        self._beaten = -_BEAT_SECONDS
+        self._lock = threading.RLock()
+
+    def send(self, action: Callable[[], None]) -> None:
+        """Let a job that Snakemake has asked for into the run, as soon as the queue has room for it.
+
+        Args:
+            action: lets it in.
+        """
+        with self._lock:
+            self._awaited += 1
+            if self._excess() > 0:
+                self._held.append(action)
+                return
+        action()
+
+    def note_ended(self) -> None:
+        """Note that a job that Snakemake has asked for has ended."""
+        with self._lock:
+            self._awaited -= 1
+
+    def note_submitted(self, job: Any, submission: Submission) -> None:
+        """Note that the API has taken a job that Snakemake has asked for."""
+        with self._lock:
+            self._note_active(_members(job), submission)
+
+    def note_failed(self, job: Any) -> None:
+        """Drop what waits for a job that has failed, before Snakemake may try it again."""
+        with self._lock:
+            self._has_failed = self._has_failed or job.attempt > job.restart_times
+            self._forget(job)
+            self._drop(list(self._early.values()) if self._ends() else self._behind(_members(job)))
+
+    def note_finished(self, job: Any) -> None:
+        """Note that Snakemake has recorded a job."""
+        with self._lock:
+            self._forget(job)
+            for early in self._early.values():
+                early.unfinished.difference_update(_members(job))
+            self._open_gates()
+
+    def take(self, ready: ReadyJob, fresh: Submission) -> Attempted | None:
+        """Return the submission with which a job that Snakemake has come to went ahead.
+
+        Args:
+            ready: what is known of the job now.
+            fresh: its submission as it would be without look-ahead.
+
+        Returns:
+            None where there is none. One that does not serve is dropped, and must be over before `fresh` is sent.
+        """
+        with self._lock:
+            early = self._early.pop(_key(ready), None)
+            if early is None:
+                return None
+            serves = self._serves(early, ready, fresh)
+            if serves:
+                self._awaited += 1
+                self._counts["attached"] += 1
+                self._spool.open_gate(early.submission.token)
+            else:
+                self._drop([early])
+            return Attempted(early.submission, serves)
+
+    def round(self) -> None:
+        """Open the gates that may be opened, and send ahead what may go."""
+        if not self._reach.ahead:
+            return
+        with self._run.paused(), self._lock:
+            self._beat()
+            self._open_gates()
+            while self._held and self._excess() < len(self._held):
+                self._held.popleft()()
+            while self._due and self._has_room():
+                for job in behind(self._workflow.dag, self._due.popleft()):
+                    self._try(job)
+
+    def clean_up(self) -> None:
+        """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed."""
+        self._spool.heartbeat(self._name).unlink(missing_ok=True)
+        for early in self._dropped:
+            begun = self._spool.start(early.submission.token) is not None
+            if begun and not (early.submission.result and early.submission.result.succeeded):
+                with suppress(Exception):
+                    self._workflow.async_run(early.job.cleanup(()))
+                    self._workflow.persistence.cleanup(early.job)
+
+    def summary(self) -> str:
+        """Return a line about what look-ahead has done, empty where it did nothing."""
+        if not self._counts and not self._refused:
+            return ""
+        parts = [f"{self._counts[word]} {word}" for word in ("went ahead", "attached", "dropped")]
+        reasons = Counter(self._refused.values())
+        others = ", ".join(f"{number} because {reason}" for reason, number in reasons.most_common())
+        return f"Look-ahead: {', '.join(parts)}" + (f"; the normal way went {others}." if others else ".")
+
+    def _try(self, job: Any) -> None:
+        key = products_of(job)
+        if key in self._early or job.is_local or not self._has_room():
+            return
+        try:
+            self._send(job, key)
+        except NotAhead as reason:
+            self._refused[key] = str(reason)
+        except Exception as error:  # noqa: BLE001 - whatever is strange in there, the job goes the normal way
+            self._refused[key] = f"of {type(error).__name__}"
+
+    def _send(self, job: Any, key: tuple[str, ...]) -> None:
+        upstream = unfinished(self._workflow.dag, job)
+        if not upstream or not all(other in self._active for other in upstream):
+            return
+        check(self._workflow, job)
+        ready = self._make_ready(job, resources_of(self._workflow, job))
+        submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream])
+        self._refused.pop(key, None)
+        self._counts["went ahead"] += 1
+        self._early[key] = _Early(job, ready, submission, upstream, set(upstream))
+        submission.is_ahead = True
+        submission.on_accepted = lambda: self._note_accepted(job, submission)
+        self._run.submit(submission)
+
+    def _note_accepted(self, job: Any, submission: Submission) -> None:
+        with self._lock:
+            self._note_active([job], submission)
+            self._run.wake()
+
+    def _note_active(self, jobs: Iterable[Any], submission: Submission) -> None:
+        for job in jobs:
+            self._active[job] = submission
+            self._due.append(job)
+
+    def _forget(self, job: Any) -> None:
+        for member in _members(job):
+            self._active.pop(member, None)
+
+    def _open_gates(self) -> None:
+        if self._ends():
+            return
+        for early in self._early.values():
+            if not early.is_open and not early.unfinished:
+                early.is_open = self._spool.open_gate(early.submission.token)
+
+    def _serves(self, early: _Early, ready: ReadyJob, fresh: Submission) -> bool:
+        result = early.submission.result
+        if result is not None and not result.succeeded and not has_own_end(early.submission):
+            return False
+        minutes = early.submission.request.time_limit_minutes
+        early_request = replace(
+            early.submission.request,
+            dependency=fresh.request.dependency,
+            time_limit_minutes=minutes - GATE_MINUTES if minutes else None,
+        )
+        same_resources = fresh.request == early_request
+        return (
+            early.ready.command == ready.command
+            and early.ready.attempt == ready.attempt
+            and (same_resources or self._spool.claimed_by(early.submission.token) is not None)
+        )
+
+    def _behind(self, jobs: Iterable[Any]) -> list[_Early]:
+        """Return what went ahead behind some jobs, or behind what went ahead behind them."""
+        found: list[_Early] = []
+        failed = set(jobs)
+        growing = True
+        while growing:
+            new = [
+                early for early in self._early.values() if early not in found and failed.intersection(early.upstream)
+            ]
+            found += new
+            failed.update(early.job for early in new)
+            growing = bool(new)
+        return found
+
+    def _drop(self, earlies: Sequence[_Early]) -> None:
+        if not earlies:
+            return
+        for early in earlies:
+            self._dropped.append(early)
+            self._counts["dropped"] += 1
+            self._early.pop(products_of(early.job), None)
+            self._active.pop(early.job, None)
+            self._spool.order_cancel(early.submission.token)
+        submissions = [early.submission for early in earlies if early.submission.external_jobid]
+        # It asks programs and the API, which may take seconds, and nobody waits for it.
+        threading.Thread(target=self._canceller.order, args=(submissions,), name="frceapi-cancel", daemon=True).start()
+
+    def _has_room(self) -> bool:
+        return not self._ends() and self._excess() < 0 and len(self._early) < self._reach.ahead
+
+    def _ends(self) -> bool:
+        """Whether Snakemake hands over no more jobs, because one has failed for good."""
+        return self._has_failed and not self._reach.keeps_going
+
+    def _excess(self) -> float:
+        """How many jobs too many the queue would hold if nothing were held back."""
+        early = sum(early.submission.result is None for early in self._early.values())
+        return self._awaited + early - (inf if self._reach.jobs is None else self._reach.jobs)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if self._early and now - self._beaten >= _BEAT_SECONDS:
+            self._beaten, self._beats = now, self._beats + 1
+            self._spool.write_heartbeat(self._name, self._beats)
+
+
+def _members(job: Any) -> list[Any]:
+    return list(job.jobs) if job.is_group() else [job]
+
+
+def _key(ready: ReadyJob) -> tuple[str, ...]:
+    return ready.works[0].products if len(ready.works) == 1 else ()

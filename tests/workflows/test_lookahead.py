@@ -1,0 +1,171 @@
+"""Jobs that go ahead of their inputs: the same results, the same files, the same records, whatever happens."""
+
+from __future__ import annotations
+
+import signal
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.workflows.conftest import MakeWorkflow, Workflow
+
+AHEAD = ("--frceapi-lookahead", "20", "--jobs", "20")
+
+CHAINS = """
+    rule all:
+        input: expand("l3/{n}", n=range(3)), "gathered"
+        localrule: True
+    rule first:
+        output: "l0/{n}"
+        shell: "exit 99"
+    rule next:
+        input: lambda wildcards: f"l{int(wildcards.level) - 1}/{wildcards.n}"
+        output: "l{level,[1-9]}/{n}"
+        resources: disk_mb=lambda wildcards, input: max(1, input.size_mb)
+        shell: "exit 99"
+    rule gather:
+        input: expand("l3/{n}", n=range(3))
+        output: "gathered"
+        shell: "exit 99"
+"""
+"""Three chains of four levels, gathered; one resource that is not sent follows from the input."""
+
+CHECKS_INPUT = r"""
+    name=${output#*/} level=${output#l} level=${level%%/*}
+    case $output in
+    l0/* | gathered) ;;
+    *) test -s "l$((level - 1))/$name" || { echo "$output" >>too_early; exit 9; } ;;
+    esac
+    sleep 0.3
+    [ ! -e "fail_$(echo $output | tr / _)" ] || exit 3
+    mkdir -p "$(dirname "$output")"
+    echo "$output" >"$output"
+"""
+"""What each quick job does: it looks for its input, and makes its output unless it is to fail."""
+
+
+def begun(flow: Workflow) -> list[str]:
+    """Return the outputs of all jobs that began, sorted."""
+    return sorted(line.split()[1] for line in flow.lines("ledger") if line.startswith("begin"))
+
+
+def state(flow: Workflow) -> dict[str, str]:
+    """Return the files of a workflow with their content's hash."""
+    names = [name for pattern in ("l*/*", "gathered") for name in flow.files(pattern)]
+    return {name: sha256((flow.directory / name).read_bytes()).hexdigest() for name in names}
+
+
+def make(workflow: MakeWorkflow, directory: str = "work") -> Workflow:
+    """Return the chains with quick jobs that check their inputs."""
+    flow = workflow(CHAINS, directory=directory)
+    flow.use_quick_jobs(CHECKS_INPUT)
+    return flow
+
+
+def test_all_that_can_go_ahead_does_and_nothing_differs(workflow: MakeWorkflow) -> None:
+    """All jobs behind the first level go ahead, each runs once and after its inputs, and a second run has no work."""
+    plain, ahead = make(workflow, "plain"), make(workflow, "ahead")
+    plain.succeed("--jobs", "20")
+    result = ahead.succeed(*AHEAD)
+
+    assert "Look-ahead: 10 went ahead, 10 attached, 0 dropped." in result.output
+    assert begun(ahead) == begun(plain)
+    assert state(ahead) == state(plain)
+    assert not ahead.lines("too_early")
+    assert sorted(job.submission.dependency is not None for job in ahead.jobs) == [False] * 3 + [True] * 10
+    assert "Nothing to be done" in ahead.succeed("-n", *AHEAD).output
+    assert ahead.left_in_run_directory() == []
+    assert ahead.files(".snakemake/frceapi/*/*") == []
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-going",), ("--retries", "1")], ids=["stop", "keep-going", "retries"])
+def test_a_failure_leaves_the_same_files(workflow: MakeWorkflow, options: tuple[str, ...]) -> None:
+    """When a job in the middle fails, exit code, files and the plan of the next run are as without look-ahead."""
+    plain, ahead = make(workflow, "plain"), make(workflow, "ahead")
+    results = []
+    for flow, more in ((plain, ("--jobs", "20")), (ahead, AHEAD)):
+        flow.write("fail_l1_1", "")
+        results.append(flow.run(*more, *options))
+
+    assert [result.exit_code for result in results] == [1, 1]
+    assert not ahead.lines("too_early")
+    if "--keep-going" in options:
+        assert state(ahead) == state(plain)
+    assert {name for name in state(ahead) if name.endswith("/1")} == {"l0/1"}
+    assert all(job.state.value not in {"PENDING", "RUNNING"} for job in ahead.jobs)
+    (ahead.directory / "fail_l1_1").unlink()
+    ahead.succeed(*AHEAD, "--rerun-incomplete")
+    assert len(state(ahead)) == 13
+    assert not ahead.lines("too_early")
+
+
+def test_ctrl_c_leaves_none_of_them(workflow: MakeWorkflow) -> None:
+    """What went ahead is cancelled like all other jobs."""
+    flow = make(workflow)
+    flow.sandbox.hold()
+    running = flow.start(*AHEAD)
+    flow.wait_for(lambda: len(flow.jobs) == 13, "all jobs in the queue")
+    flow.sandbox.release()
+    running.interrupt()
+    running.wait()
+
+    flow.wait_for(lambda: not {"PENDING", "RUNNING"} & set(flow.states), "an empty queue")
+
+
+def test_a_killed_run_is_taken_up(workflow: MakeWorkflow) -> None:
+    """After kill -9 in the middle the next run ends well, and no payload ends twice."""
+    flow = make(workflow)
+    running = flow.start(*AHEAD)
+    flow.wait_for(lambda: flow.files("l1/?"), "the second level")
+    running.signal(signal.SIGKILL)
+    running.wait()
+    flow.succeed("--unlock")
+    flow.succeed(*AHEAD, "--rerun-incomplete")
+
+    ends = [line.split()[1] for line in flow.lines("ledger") if line.startswith("end")]
+    assert len(state(flow)) == 13
+    assert len(ends) == len(set(ends))
+    assert not flow.lines("too_early")
+
+
+def test_the_queue_holds_no_more_than_jobs_allows(workflow: MakeWorkflow) -> None:
+    """With --jobs 4 there are never more than four jobs, those that went ahead among them."""
+    flow = make(workflow)
+    running = flow.start("--frceapi-lookahead", "20", "--jobs", "4")
+    most = 0
+    while running.process.poll() is None:
+        most = max(most, sum(state in {"PENDING", "RUNNING"} for state in flow.states))
+
+    assert running.wait().exit_code == 0
+    assert 1 <= most <= 4
+    assert len(state(flow)) == 13
+
+
+def test_a_rule_can_opt_out(workflow: MakeWorkflow) -> None:
+    """Jobs of a rule that says so go the normal way, and so does what waits for them."""
+    flow = workflow("""
+        rule all:
+            input: "c.txt"
+            localrule: True
+        rule a:
+            output: "a.txt"
+            shell: "exit 99"
+        rule b:
+            input: "a.txt"
+            output: "b.txt"
+            resources: frceapi_lookahead=0
+            shell: "exit 99"
+        rule c:
+            input: "b.txt"
+            output: "c.txt"
+            resources: mem_mb=lambda wildcards, input: 100 + input.size
+            shell: "exit 99"
+    """)
+    flow.use_quick_jobs()
+    result = flow.succeed(*AHEAD)
+
+    assert "Look-ahead: 0 went ahead, 0 attached, 0 dropped; the normal way went" in result.output
+    assert "1 because its rule says so" in result.output
+    assert "1 because its resources follow from its input" in result.output
