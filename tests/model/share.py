@@ -110,6 +110,13 @@ class Share:
         found = [parse_end(path.read_text()) for path in sorted((self._server / token).glob("end.*"))]
         return [end for end in found if end]
 
+    def stray(self, token: str) -> None:
+        """Leave the end of another job where the submitting machine sees whose it should be."""
+        if self.spool.claimed_by(token):
+            text = "id=17 restart=9 exit=0 cause=own start=1 end=2 cpu_ticks=0\n"
+            self.spool.done_entry(token).write_text(text)
+            (self.spool.job_directory(token) / "end.17.9").write_text(text)
+
     def reveal(self, *, everything: bool = False) -> None:
         """Let the submitting machine see what its cache does not hide any more."""
         due = [item for item in self._coming if everything or item.at <= self._clock()]

@@ -20,11 +20,14 @@ from tests.model.world import World
 ANY = st.integers(0, 7)
 WORDS = st.sampled_from(["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "REQUEUED", "PENDING", "", "", ""])
 FATES = st.sampled_from(["accepted"] * 6 + ["doubled", "delayed", "lost after", "refused"] + list(SUBMISSION_FATES))
-SERVICE_CHANGES = [*SUBMISSION_FATES, "delayed", "refused", *LISTING_FATES, *LISTING_FAULTS, "listed"]
-OTHER_CHANGES = ["ticket", "ticket", "space", (0.0, False), (30.0, False), (60.0, False), (30.0, True)]
-CHANGES = st.sampled_from([*SERVICE_CHANGES, *OTHER_CHANGES])
+GOOD = ["accepted", "listed", "ticket", "space", (0.0, False)]
+LATE = [(60.0, False), (30.0, True)]
+BAD = [*SUBMISSION_FATES, *LISTING_FATES, *LISTING_FAULTS, *LATE, "no ticket", "no ticket", "no space"]
+CHANGES = st.sampled_from(GOOD * (len(BAD) // len(GOOD)) + BAD)
 """What can change: the fate of submissions, that of listings, what runs out or comes, how late files are seen, and
-whether in part at first."""
+whether in part at first; as often for the better as for the worse."""
+ENDS = st.sampled_from(["SIGKILL", "SIGKILL", "Ctrl-C"])
+MEANWHILE = st.sampled_from(["nothing", "begin", "succeed", "fail", "edit", "remove"])
 MINUTES = st.sampled_from([None, 60])
 FEW_JOBS = 4
 
@@ -74,6 +77,19 @@ class Promises(RuleBasedStateMachine):
         jobs = self.jobs(live=True)
         return jobs[number % len(jobs)]
 
+    def happens(self, what: str) -> None:
+        """Let all jobs begin, end well or end badly, or let the user edit the code of the rules or remove outputs."""
+        for job in self.jobs(live=True):
+            if what == "begin":
+                self.world.cluster.begin(job)
+            elif what in ("succeed", "fail"):
+                self.world.cluster.work(job, code=int(what == "fail"))
+        for due in (job for job in self.world.desk.jobs if job.is_due):
+            if what == "edit":
+                due.version += 1
+            elif what == "remove":
+                due.output.unlink(missing_ok=True)
+
     @initialize(fate=FATES, minutes=MINUTES)
     def submits_first(self, fate: str, minutes: int | None) -> None:
         """There is a job in each story."""
@@ -97,10 +113,10 @@ class Promises(RuleBasedStateMachine):
         match what:
             case float(delay), bool(tears):
                 world.share.delay_seconds, world.share.tears = delay, tears
-            case "ticket":
-                world.desk.client.ticket.is_valid ^= True
-            case "space":
-                world.desk.fuse.is_disk_full ^= True
+            case "ticket" | "no ticket":
+                world.desk.client.ticket.is_valid = what == "ticket"
+            case "space" | "no space":
+                world.desk.fuse.is_disk_full = what == "no space"
             case str() if what in SUBMISSION_FATES:
                 world.service.submission = what
             case str():
@@ -115,7 +131,9 @@ class Promises(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([10, 60, 100, 200, 400, 1000]))
     def lives(self, seconds: int) -> None:
-        """Snakemake does its work for a while."""
+        """Snakemake does its work for a while; where none runs, the user starts it."""
+        if not self.world.desk.snakemake:
+            self.world.restart()
         self.world.live(seconds)
 
     @rule(seconds=st.sampled_from([0, 100, 10_000]))
@@ -158,6 +176,13 @@ class Promises(RuleBasedStateMachine):
         if job.waits or job.is_running:
             cluster.strike(job, blow)
 
+    @precondition(lambda self: self.world.cluster.jobs)
+    @rule(number=ANY)
+    def is_mistaken(self, number: int) -> None:
+        """The end of another job strays into a run directory."""
+        jobs = self.world.cluster.jobs
+        self.world.share.stray(jobs[-1 - number % len(jobs)].token)
+
     @precondition(lambda self: self.has_ended)
     @rule(number=ANY)
     def comes_back(self, number: int) -> None:
@@ -174,26 +199,19 @@ class Promises(RuleBasedStateMachine):
         job.shown, job.shown_until = word, self.world.now + seconds
 
     @precondition(lambda self: self.world.desk.snakemake)
-    @rule(after=st.integers(0, 9))
+    @rule(after=st.integers(0, 8))
     def will_crash(self, after: int) -> None:
         """Snakemake is killed some effects from now."""
         self.world.desk.fuse.left = after
 
-    @precondition(lambda self: self.world.desk.snakemake)
-    @rule(how=st.sampled_from(["SIGKILL", "Ctrl-C"]), again=st.booleans())
-    def is_gone(self, how: str, *, again: bool) -> None:
-        """Snakemake is killed, or the user stops it; perhaps it is started again at once."""
+    @rule(how=ENDS, meanwhile=MEANWHILE, after=st.sampled_from([None, None, 0, 3, 6]))
+    def is_started_again(self, how: str, meanwhile: str, after: int | None) -> None:
+        """Snakemake is killed, or the user stops it; things happen; it is started again, and perhaps killed soon."""
         if how == "SIGKILL":
             self.world.desk.crash()
         else:
             self.world.desk.stop()
-        if again:
-            self.world.restart()
-
-    @precondition(lambda self: not self.world.desk.snakemake)
-    @rule(after=st.sampled_from([None, None, 0, 3, 6]))
-    def starts_again(self, after: int | None) -> None:
-        """The user starts Snakemake again, which perhaps is killed soon."""
+        self.happens(meanwhile)
         self.world.desk.fuse.left = after
         self.world.restart()
 
@@ -203,17 +221,6 @@ class Promises(RuleBasedStateMachine):
         """Snakemake runs a job again that has failed."""
         failed = [job for job in self.world.desk.jobs if job.state == "failed"]
         self.world.retry(failed[number % len(failed)])
-
-    @precondition(lambda self: not self.world.desk.snakemake and any(job.is_due for job in self.world.desk.jobs))
-    @rule(number=ANY, code=st.booleans())
-    def is_edited(self, number: int, *, code: bool) -> None:
-        """While no Snakemake runs, the user edits the code of a job, or removes its output."""
-        due = [job for job in self.world.desk.jobs if job.is_due]
-        job = due[number % len(due)]
-        if code:
-            job.version += 1
-        else:
-            job.output.unlink(missing_ok=True)
 
     @invariant()
     def keeps_promises(self) -> None:

@@ -55,6 +55,5 @@ class RuleJob:
             resources=resources | ({"runtime": self.minutes} if self.minutes else {}),
             threads=1,
             jobname=self.name,
-            command="true",
             jobscript="#!/bin/sh\ntrue\n",
         )
