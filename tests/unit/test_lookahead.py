@@ -15,6 +15,8 @@ class File(str):
     """A file of a job."""
 
     __slots__ = ("flags", "is_storage")
+    flags: dict[str, bool]
+    is_storage: bool
 
     def __new__(cls, name: str, *flags: str, is_storage: bool = False) -> Self:
         """Make a file with flags."""
