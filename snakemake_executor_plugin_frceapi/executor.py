@@ -301,6 +301,7 @@ class Executor(RemoteExecutor):
         for entry in record_ended(self.workflow, parts.legacy, parts.spool, self.warn):
             parts.legacy.remove(entry)
             parts.run.note_settled(entry.token)
+            parts.run.remove_log(parts.preparation.resume(entry))
             parts.spool.discard(entry.token)
         if left := len(parts.legacy.entries):
             jobs = "1 job" if left == 1 else f"{left} jobs"

@@ -185,6 +185,12 @@ class Run:
         """Note that a job was cancelled and is over."""
         self._journal.note(Event.CANCELLED, token)
 
+    def remove_log(self, item: Submission) -> None:
+        """Remove the log of a job that has ended well, unless the user wants to keep it."""
+        if not self._policy.keep_successful_logs:
+            with suppress(OSError):
+                item.log.unlink()
+
     def wake(self) -> None:
         """End the present `wait`."""
         self._changed.set()
@@ -253,7 +259,7 @@ class Run:
         """Take up an earlier run's submission where that run has left it."""
         if has_ended:
             self._reporter.submitted(item)
-            self._reporter.succeeded(item)
+            self._succeed(item)
             self._tidying.release(item.upstream)
             self._spool.forget_end(item.token)
         elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
@@ -335,9 +341,7 @@ class Run:
         self._journal.note(Event.ENDED, item.token)
         self._guard.note_succeeded()
         self._reporter.succeeded(item)
-        if not self._policy.keep_successful_logs:
-            with suppress(OSError):
-                item.log.unlink()
+        self.remove_log(item)
 
     def _remove_settled(self) -> None:
         """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
