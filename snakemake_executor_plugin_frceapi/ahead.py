@@ -231,7 +231,7 @@ class Vanguard:
         self._refused.pop(key, None)
         self._counts["went ahead"] += 1
         self._early[key] = _Early(job, ready, submission, upstream, set(upstream))
-        submission.is_ahead = True
+        submission.went_ahead = submission.is_ahead = True
         submission.on_accepted = lambda: self._note_accepted(job, submission)
         self._run.submit(submission)
 

@@ -195,12 +195,22 @@ class Executor(RemoteExecutor):
 
     def failed(self, submission: Submission, message: str) -> None:
         """Report that a job has failed."""
+        if submission.went_ahead and self._run_parts.spool.claimed_by(submission.token) is None:
+            self._start_over(submission)
+            return
         self._run_parts.legacy.note_failed(submission.token)
         logs = [str(submission.log)] if submission.log.exists() else []
         for info in submission.job_infos:
             self._run_parts.vanguard.note_ended()
             self._run_parts.vanguard.note_failed(info.job)
             self.report_job_error(info, msg=message, aux_logs=logs)
+
+    def _start_over(self, submission: Submission) -> None:
+        """Submit a job anew that went ahead and never began, such as one that waited for a twin."""
+        self.say(f"Job {submission.external_jobid} of rule {submission.rule} never began; it is submitted anew.")
+        for info in submission.job_infos:
+            self._run_parts.vanguard.note_ended()
+            self._hand_over(info.job)
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:
         """Show why a job failed; the base class's version adds that more stands in logs, which are named already."""

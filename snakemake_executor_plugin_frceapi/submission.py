@@ -65,6 +65,7 @@ class Submission:
         successors: the submissions that are to be sent when this one, of an earlier run, is over.
         is_replaced: whether it serves no job of this run and is to be cancelled.
         result: what became of its job, once known.
+        went_ahead: whether it was sent before Snakemake asked for its job.
         is_ahead: whether Snakemake has not asked for its job yet.
         on_accepted: called when the API has taken it, if it is ahead.
     """
@@ -93,6 +94,7 @@ class Submission:
     is_replaced: bool = False
     sharers: list[Any] = field(default_factory=list)
     result: Result | None = None
+    went_ahead: bool = False
     is_ahead: bool = False
     on_accepted: Callable[[], None] = _nothing
 

@@ -274,4 +274,4 @@ class Desk:
             directory=Path(), done=Path(), log_directory=Path(), command=(), workdir=self.top, watch_seconds=1
         )
         defaults = RequestDefaults("norm", 100, None)
-        return Preparation(self.share.spool, defaults, Encoding(), self.top / "logs", script, run.hold)
+        return Preparation(self.share.spool, defaults, Encoding(), self.top / "logs", script, run.hold, self.top)

@@ -55,5 +55,6 @@ class RuleJob:
             resources=resources | ({"runtime": self.minutes} if self.minutes else {}),
             threads=1,
             jobname=self.name,
+            command="true",
             jobscript="#!/bin/sh\ntrue\n",
         )

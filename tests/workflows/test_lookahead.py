@@ -143,6 +143,34 @@ def test_the_queue_holds_no_more_than_jobs_allows(workflow: MakeWorkflow) -> Non
     assert len(state(flow)) == 13
 
 
+def test_a_twin_that_others_wait_for_is_harmless(workflow: MakeWorkflow) -> None:
+    """Slurm cancels what waits for a twin that ends at once; that is submitted anew, and each payload runs once."""
+    flow = workflow("""
+        rule all:
+            input: "l1/0"
+            localrule: True
+        rule first:
+            output: "l0/0"
+            shell: "exit 99"
+        rule second:
+            input: "l0/0"
+            output: "l1/0"
+            shell: "exit 99"
+    """)
+    flow.use_quick_jobs(CHECKS_INPUT)
+    flow.sandbox.hold()
+    flow.sandbox.faults.drop_after(call="submit_job", count=1)
+    running = flow.start(*AHEAD, "--frceapi-unknown-grace", "1", "--frceapi-marker-grace", "3")
+    flow.wait_for(lambda: len(flow.jobs) == 3, "a twin and what waits for it")
+    flow.sandbox.release()
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert flow.jobs[2].submission.dependency == f"afterok:{flow.jobs[1].job_id}"
+    assert flow.states[:3] == ["COMPLETED", "FAILED", "CANCELLED"]
+    assert begun(flow) == ["l0/0", "l1/0"]
+
+
 def test_a_rule_can_opt_out(workflow: MakeWorkflow) -> None:
     """Jobs of a rule that says so go the normal way, and so does what waits for them."""
     flow = workflow("""
