@@ -57,7 +57,6 @@ class Rig:
         self._gateway, backend = self._start_gateway()
         stack.callback(self._gateway.stop)
         self.ca_bundle, self._certificate = make_certificate(self._place("tls", 0o711))
-        self._keytab = self.kdc.add_keytab(f"HTTP/{HOST}")
         self.web = self.start_web("web", backend)
         stack.callback(self.web.stop)
         self.client_environment = {
@@ -76,7 +75,7 @@ class Rig:
         Raises:
             RigError: it does not start.
         """
-        site = Site(backend=backend, keytab=self._keytab, certificate=self._certificate)
+        site = Site(backend=backend, keytab=self.kdc.add_keytab(f"HTTP/{HOST}"), certificate=self._certificate)
         return Web(self._place(name, 0o711), site, self.kdc.environment)
 
     def _start_gateway(self) -> tuple[Daemon, str]:

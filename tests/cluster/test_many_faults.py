@@ -66,7 +66,9 @@ def test_each_payload_runs_once_whatever_happens_to_requests(desk: Desk, faults:
     desk.use_quick_jobs()
     arm(faults)
     running = desk.start("--jobs", str(count), "--frceapi-unknown-grace", "5")
-    desk.wait_for(lambda: len(slurm.job_ids()) >= count * 1.1, "twins", _LONGEST_SECONDS)
+    desk.wait_for(
+        lambda: running.process.poll() is not None or len(slurm.job_ids()) >= count * 1.1, "twins", _LONGEST_SECONDS
+    )
     slurm.release()
     result = running.wait(_LONGEST_SECONDS)
     desk.wait_for(lambda: slurm.job_ids() == [], "an empty queue")
