@@ -45,9 +45,9 @@ class Admission:
                 return
             match = self._match(fresh)  # it has ended just now
         match match.step:
-            case Step.SUBMIT | Step.SHARE:
+            case Step.SUBMIT:
                 self._run.submit(fresh)
-            case Step.REPLACE:
+            case Step.REPLACE | Step.SHARE:
                 self._replace(fresh, match)
             case Step.ADOPT | Step.TAKE:
                 known = self._preparation.resume(match.entries[0], fresh.job_info)
@@ -64,8 +64,9 @@ class Admission:
     def _replace(self, fresh: Submission, match: Match) -> None:
         olds = [self._preparation.resume(entry) for entry in match.entries]
         jobids = ", ".join(old.external_jobid or f"unknown (token {old.token})" for old in olds)
+        reason = match.reason or "it is being cancelled"
         self._say(
-            f"Rule {fresh.rule}: what an earlier run submitted ({jobids}) does not serve, {match.reason}; the job is "
+            f"Rule {fresh.rule}: what an earlier run submitted ({jobids}) does not serve, {reason}; the job is "
             "submitted anew when nothing of it can run any more."
         )
         self._run.submit(fresh, after=olds)

@@ -133,9 +133,9 @@ class Run:
         self.wake()
 
     def share(self, token: str, job_info: Any) -> bool:
-        """Let what was adopted serve one more job of the workflow; return False if it is over already."""
+        """Let what was adopted serve one more job of the workflow; return False if it is over or is being cancelled."""
         with self._round:
-            item = next((item for item in self.live if item.token == token), None)
+            item = next((item for item in self.live if item.token == token and not item.is_replaced), None)
             if item is not None:
                 item.sharers.append(job_info)
                 if item.external_jobid:

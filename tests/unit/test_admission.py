@@ -386,6 +386,24 @@ def test_job_waits_for_what_another_one_has_replaced(desk: Desk) -> None:
     assert sorted(desk.posted) == ["fresh-a", "fresh-b", "fresh-c"]
 
 
+def test_job_shares_nothing_that_is_being_cancelled(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the order to cancel cannot be read just now, what another job has replaced is only waited for."""
+    desk.leave("t", "a", "b")
+    desk.open()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(admission, "works_of", lambda job, _: (Work("map", (job,), "other"),))
+        desk.admit("a")
+    monkeypatch.setattr(desk.spool, "is_cancel_ordered", lambda _: False)
+    desk.admit("b")
+    desk.ends(desk.old("t"), 143, "cancelled")
+    assert desk.posted == []
+    desk.steps(20)
+
+    assert sorted(desk.posted) == ["fresh-a", "fresh-b"]
+    assert sorted(desk.told) == [("submitted", "a"), ("submitted", "b")]
+    assert "(7) does not serve, it is being cancelled; the job" in desk.said[-1]
+
+
 def test_job_does_not_wait_for_what_was_given_up(desk: Desk) -> None:
     """A submission that has left no trace fails for the job that has adopted it, and frees the one that waits."""
     desk.leave("t", "a", "b", jobid=None, claimed=False)
