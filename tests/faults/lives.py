@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,14 @@ class World:
         assert left == {"jobs", "done", "shared"}
 
 
+class Unneeded(Canceller):
+    """Helps no order along: the jobs of `Cluster` obey those that stand in their run directories."""
+
+    def order(self, submissions: Sequence[Submission]) -> threading.Thread:  # noqa: ARG002 - it does nothing with them
+        """Start no thread."""
+        return threading.Thread()
+
+
 class Life:
     """One run, as the executor makes it, and the part of Snakemake that dies with it.
 
@@ -345,7 +354,7 @@ class Life:
         script = RunScript(directory=Path(), done=Path(), log_directory=Path(), workdir=top, command=())
         defaults = RequestDefaults("norm", 4000, None)
         preparation = Preparation(spool, defaults, Encoding(), top / "logs", script, self.run.hold, top)
-        canceller = Canceller(self, spool, lambda *_: b"", 0.0)
+        canceller = Unneeded(self, spool, lambda *_: b"", 0.0)
         admission = Admission(self.legacy, preparation, self.run, canceller, self.say)
         for name in sorted(self._names - set(self._world.recorded)):
             work = Work("map", (self._world.product(name),), self._scenario.signature)

@@ -79,7 +79,7 @@ def test_row_31_dies_at_every_kind_of_step(make: MakeWorld) -> None:
     world.live(DEATHS[CHANGES], Fuse(steps(make, DEATHS[CHANGES]).index("accepted")))
     world.live(fuse=fuse)
     seen.update(fuse.passed)
-    written = {"begin", *(event.value for event in Event)}
+    written = {"begin", *(event.value for event in Event)} - {Event.ATTACHED}  # no job goes ahead here
 
     assert seen >= written | {f"half of {event}" for event in written}
     assert seen >= {"run.sh is empty", "run.sh", "control", "before a post", "after a post", "recorded", "removed"}
@@ -97,9 +97,11 @@ def test_row_31_killed_at_any_step_loses_nothing_and_runs_nothing_twice(name: st
 
 def deaths_of_two(make: MakeWorld, scenario: Scenario, stride: int) -> Iterator[World]:
     """Worlds in which a run was killed, and the next one, at any two of their steps."""
+    # Of a recipe that has changed the old job must not run to its end between the two, or its output is made twice.
+    later = WELL if scenario.signature == WELL.signature else WAITS
     for at in range(len(steps(make, scenario))):
         for second in itertools.count(at % stride, stride):
-            world = lives(make, (scenario, at), (WELL, second))
+            world = lives(make, (scenario, at), (later, second))
             if world is None:
                 break
             yield world
