@@ -109,7 +109,7 @@ class Vanguard:
         self._due: deque[Any] = deque()
         self._refused: dict[tuple[str, ...], str] = {}
         self._counts: Counter[str] = Counter()
-        self._dropped: list[_Early] = []
+        self._unwanted: dict[tuple[str, ...], _Early] = {}
         self._held: deque[Callable[[], None]] = deque()
         self._awaited = 0
         self._has_failed = False
@@ -125,7 +125,7 @@ class Vanguard:
         """
         with self._lock:
             self._awaited += 1
-            if self._excess() > 0:
+            if self._reach.ahead and self._excess() > 0:
                 self._held.append(action)
                 return
         action()
@@ -137,8 +137,9 @@ class Vanguard:
 
     def note_submitted(self, job: Any, submission: Submission) -> None:
         """Note that the API has taken a job that Snakemake has asked for."""
-        with self._lock:
-            self._note_active(_members(job), submission)
+        if self._reach.ahead:
+            with self._lock:
+                self._note_active(_members(job), submission)
 
     def note_failed(self, job: Any) -> None:
         """Drop what waits for a job that has failed, before Snakemake may try it again."""
@@ -166,6 +167,7 @@ class Vanguard:
             None where there is none. One that does not serve is dropped, and must be over before `fresh` is sent.
         """
         with self._lock:
+            self._unwanted.pop(_key(ready), None)
             early = self._early.pop(_key(ready), None)
             if early is None:
                 return None
@@ -176,6 +178,7 @@ class Vanguard:
                 self._spool.open_gate(early.submission.token)
             else:
                 self._drop([early])
+                del self._unwanted[_key(ready)]
             return Attempted(early.submission, serves)
 
     def round(self) -> None:
@@ -192,10 +195,13 @@ class Vanguard:
                     self._try(job)
 
     def clean_up(self) -> None:
-        """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed."""
+        """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed.
+
+        A job that was dropped at its gate has touched nothing, and one that Snakemake came to later has been run anew.
+        """
         self._spool.heartbeat(self._name).unlink(missing_ok=True)
-        for early in self._dropped:
-            begun = self._spool.start(early.submission.token) is not None
+        for early in self._unwanted.values():
+            begun = early.is_open and self._spool.claimed_by(early.submission.token) is not None
             if begun and not (early.submission.result and early.submission.result.succeeded):
                 with suppress(Exception):
                     self._workflow.async_run(early.job.cleanup(()))
@@ -291,9 +297,10 @@ class Vanguard:
         if not earlies:
             return
         for early in earlies:
-            self._dropped.append(early)
+            key = products_of(early.job)
+            self._unwanted[key] = early
             self._counts["dropped"] += 1
-            self._early.pop(products_of(early.job), None)
+            self._early.pop(key, None)
             self._active.pop(early.job, None)
             self._spool.order_cancel(early.submission.token)
         submissions = [early.submission for early in earlies if early.submission.external_jobid]

@@ -40,6 +40,7 @@ CHECKS_INPUT = r"""
     esac
     sleep 0.3
     [ ! -e "fail_$(echo $output | tr / _)" ] || exit 3
+    ! mv "once_$(echo $output | tr / _)" once 2>/dev/null || exit 3
     mkdir -p "$(dirname "$output")"
     echo "$output" >"$output"
 """
@@ -99,6 +100,20 @@ def test_a_failure_leaves_the_same_files(workflow: MakeWorkflow, options: tuple[
     ahead.succeed(*AHEAD, "--rerun-incomplete")
     assert len(state(ahead)) == 13
     assert not ahead.lines("too_early")
+
+
+def test_a_retry_keeps_all_outputs(workflow: MakeWorkflow) -> None:
+    """What was dropped because of a failure is run anew after the retry, and nothing of it is cleaned away."""
+    flow = make(workflow)
+    flow.write("once_l1_1", "")
+    result = flow.succeed(*AHEAD, "--retries", "1")
+
+    assert "0 dropped" not in result.output
+    assert len(state(flow)) == 13
+    assert begun(flow).count("l1/1") == 2
+    assert begun(flow).count("l2/1") == 1
+    assert not flow.lines("too_early")
+    assert "Nothing to be done" in flow.succeed("-n", *AHEAD).output
 
 
 def test_ctrl_c_leaves_none_of_them(workflow: MakeWorkflow) -> None:
