@@ -1,4 +1,8 @@
-"""The console command ``frceapi``."""
+"""The console command ``frceapi``.
+
+Each command has a module of its own, which imports what it needs when the command is called: the help text comes at
+once, and without the extras.
+"""
 
 from __future__ import annotations
 
@@ -13,4 +17,5 @@ def main() -> None:
     """Tools around the Snakemake executor plugin frceapi."""
 
 
-main.add_command(sandbox_command)
+for command in (sandbox_command,):
+    main.add_command(command)
