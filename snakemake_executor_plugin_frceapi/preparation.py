@@ -53,6 +53,11 @@ class ReadyJob:
     command: str
     jobscript: str
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The rules of a group job, none of a single job."""
+        return tuple(sorted({work.rule for work in self.works})) if self.is_group else ()
+
 
 class Preparation:
     """Makes submissions of ready jobs.
@@ -101,7 +106,7 @@ class Preparation:
         Raises:
             JobError: the job asks for something that cannot be expressed.
         """
-        request, notices = build_request(job.name, job.resources, job.threads, self._defaults)
+        request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
         if ahead_of:
             request = _behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
         token = new_token()

@@ -10,6 +10,7 @@ from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+from snakemake_executor_plugin_frceapi.resources import NOT_SUMMED
 
 
 def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
@@ -32,7 +33,7 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
         works=works_of(job),
         wildcards=_texts(wildcards),
         attempt=job.attempt,
-        resources=dict(job.resources.items()),
+        resources=_group_resources(job) if group else dict(job.resources.items()),
         threads=job.threads,
         jobname=jobname,
         command=command,
@@ -75,6 +76,19 @@ def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: s
         command=command,
         jobscript=_fill_in(jobscript, json.dumps(known), command),
     )
+
+
+def _group_resources(group: Any) -> dict[str, Any]:
+    """Return what a group asks for, which Snakemake adds up for jobs that run beside one another.
+
+    Memory per CPU does not grow with the number of jobs, and a group is one task, unless one of its rules uses MPI.
+    """
+    found = dict(group.resources.items())
+    for name in NOT_SUMMED:
+        asked = [value for job in group.jobs if isinstance(value := job.resources.get(name), int)]
+        if asked and isinstance(found.get(name), int) and not (name == "tasks" and found.get("mpi")):
+            found[name] = max(asked)
+    return found
 
 
 def _texts(wildcards: Mapping[str, object]) -> dict[str, str]:

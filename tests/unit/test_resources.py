@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,10 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
-from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request
+from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request, parse_extra
+from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS
+from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED, SENT
+from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 
 DEFAULTS = RequestDefaults(partition="norm", mem_mb_per_cpu=4000, runtime_minutes=600)
 
@@ -79,6 +86,24 @@ def per_node(mem_mb: int, **changes: Any) -> JobRequest:
             id="frceapi_dependency-wins",
         ),
         pytest.param({"dependency": ""}, request(), id="empty-dependency"),
+        pytest.param({"slurm_extra": "--time=90"}, request(time_limit_minutes=90), id="slurm_extra"),
+        pytest.param({"slurm_extra": "-t 90", "runtime": 5}, request(time_limit_minutes=90), id="slurm_extra-wins"),
+        pytest.param({"slurm_extra": "--mem=2G", "mem_mb_per_cpu": 7}, per_node(2048), id="memory-of-slurm_extra"),
+        pytest.param(
+            {"slurm_extra": "--mem-per-cpu=7", "mem_mb": "<TBD>"},
+            request(mem_mb_per_cpu=7),
+            id="per-cpu-of-slurm_extra",
+        ),
+        pytest.param(
+            {"slurm_extra": "-p short", "frceapi_partition": "largemem"},
+            request(partition="largemem"),
+            id="frceapi_partition-wins-over-slurm_extra",
+        ),
+        pytest.param(
+            {"slurm_extra": "-d afterok:1 -n 4 -N 2 -c 3"},
+            request(dependency="afterok:1", ntasks=4, ntasks_per_node=2, cpus_per_task=3),
+            id="short-options",
+        ),
         pytest.param(
             {"_cores": 2, "_nodes": 1, "tmpdir": "<TBD>", "disk_mb": 5, "mem": "8 GB", "mem_mib": 7630, "licence": "x"},
             request(),
@@ -153,7 +178,12 @@ def test_refuses_what_is_no_number_of_at_least_one(key: str, value: object) -> N
         ({"mpi": "mpiexec"}, ["MPI", "tasks_per_node"]),
         ({"dependency": "singleton"}, ["singleton", "same name"]),
         ({"dependency": 123}, ["dependency '123'", "afterok"]),
-        ({"slurm_extra": "--nice=5"}, ["slurm_extra='--nice=5'", "--set-resources align:slurm_extra=0"]),
+        (
+            {"slurm_extra": "--nice=5"},
+            ["slurm_extra='--nice=5'", "cannot express --nice", "--set-resources align:slurm_extra=0"],
+        ),
+        ({"slurm_extra": 5}, ["slurm_extra=5", "'5' is no option"]),
+        ({"slurm_extra": "-d singleton"}, ["singleton", "same name"]),
         ({"constraint": "<TBD>"}, ["constraint='<TBD>'"]),
     ],
 )
@@ -164,6 +194,66 @@ def test_refuses_what_cannot_be_sent(resources: dict[str, object], words: list[s
 
     assert str(caught.value).startswith("rule align: ")
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("--time=90", {"runtime": 90}),
+        ("-t90", {"runtime": 90}),
+        ("-t 1:30", {"runtime": 2}),
+        ("-t 2:00:00", {"runtime": 120}),
+        ("-t 1-0", {"runtime": 1440}),
+        ("-t 1-2:03", {"runtime": 1563}),
+        ("-t 0-0:0:1", {"runtime": 1}),
+        ("--mem 4000", {"mem_mb": 4000}),
+        ("--mem=4G", {"mem_mb": 4096}),
+        ("--mem=1k", {"mem_mb": 1}),
+        ("--mem=1TB", {"mem_mb": 1 << 20}),
+        ("--mem-per-cpu=500M", {"mem_mb_per_cpu": 500}),
+        ("--ntasks=4 --ntasks-per-node=2", {"tasks": 4, "tasks_per_node": 2}),
+        ("--ntasks=4 -n8", {"tasks": 8}),
+        ("--ntasks-per-core=1 --nodes=2", {"ntasks_per_core": 1, "nodes": 2}),
+        ("'--partition=norm' --qos \"long\"", {"slurm_partition": "norm", "qos": "long"}),
+        ("-A lab -q high", {"slurm_account": "lab", "qos": "high"}),
+    ],
+)
+def test_reads_options_of_sbatch(text: str, expected: dict[str, object]) -> None:
+    """Each spelling that sbatch(1) takes becomes the resource of the same meaning, in its unit."""
+    assert parse_extra(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("--mail-type=ALL --mem=4G", "cannot express --mail-type"),
+        ("--exclusive", "cannot express --exclusive"),
+        ("-w node1", "cannot express -w"),
+        ("--time=0", "no time limit"),
+        ("--time=UNLIMITED", "no time limit"),
+        ("--time=-1", "no time limit"),
+        ("--mem=0", "amount of memory"),
+        ("--mem=4X", "amount of memory"),
+        ("--nodes=1-4", "whole number"),
+        ("--ntasks=0", "whole number"),
+        ("--time", "--time has no value"),
+        ("--mem=1 --mem-per-cpu=1", "exclude each other"),
+        ("script.sh", "'script.sh' is no option"),
+        ("--time='1", "quotes"),
+    ],
+)
+def test_refuses_options_that_cannot_be_expressed(text: str, words: str) -> None:
+    """The option is named, and what would mean all memory or no limit is never sent."""
+    with pytest.raises(JobError, match=words):
+        parse_extra(text)
+
+
+def test_names_the_rules_of_a_group() -> None:
+    """A group is called one, and the remedy names its rules, because no option takes a group."""
+    expected = r"^group g: .*--set-resources a:gpu=0 b:gpu=0$"
+    with pytest.raises(JobError, match=expected):
+        build_request("g", {"gpu": 1}, 2, DEFAULTS, members=("a", "b"))
 
 
 def test_refuses_a_job_without_partition() -> None:
@@ -181,7 +271,7 @@ def test_refuses_a_default_partition_by_the_name_of_its_setting() -> None:
 @pytest.mark.parametrize("key", REFUSED)
 def test_refuses_each_inexpressible_resource(key: str) -> None:
     """A number that is asked for is refused by name, and the remedy in the message is accepted."""
-    with pytest.raises(JobError, match=rf"rule align: the API cannot express {key}=2.*--set-resources align:{key}=0"):
+    with pytest.raises(JobError, match=rf"rule align: the API cannot express {key}=2, .*--set-resources align:{key}=0"):
         build_request("align", {key: 2}, 2, DEFAULTS)
 
     assert build_request("align", {key: 0}, 2, DEFAULTS)[0] == request()
@@ -226,23 +316,71 @@ def test_notes_a_missing_time_limit_only_where_none_is_known() -> None:
     assert build_request("align", resources | {"runtime": 5}, 2, unknown) == (per_node(8000, time_limit_minutes=5), ())
 
 
+def test_readme_tells_what_becomes_of_each_resource() -> None:
+    """The table has each resource that means something, with the key that carries it."""
+    told = {name: cells[1] for cells in readme_rows() for name in re.findall(r"`(\w+)`", cells[0])}
+    expected = (
+        dict.fromkeys(REFUSED, "refused")
+        | dict.fromkeys(NOTED, "left out")
+        | {name: f"`{key}`" for name, key in EXPRESSED.items()}
+        | {"mem": "as `mem_mb`", "mem_mib": "as `mem_mb`", "mpi": "none", "slurm_extra": "of each option"}
+    )
+
+    assert told == expected
+    assert set(told) == set(SENT)
+
+
+def test_readme_names_the_options_of_slurm_extra() -> None:
+    """The table names each long option that is read."""
+    (row,) = [cells[2] for cells in readme_rows() if cells[0] == "`slurm_extra`"]
+
+    assert re.findall(r"`(--[a-z-]+)`", row) == [option for option in OPTIONS if option.startswith("--")]
+
+
+def readme_rows() -> list[list[str]]:
+    """The cells of the table of resources, its head left out."""
+    text = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    section = text.partition("\n## Resources\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
 counts = st.sampled_from([*[None, 1, 2, 4.0, "4", 12] * 5, 0, -1, 2.5, 2**40, "<TBD>", "a\nb", True])
 anything = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
 partitions = st.sampled_from([*["norm"] * 9, "short", "", 7, "-n", "a b", "x\n", "<TBD>", None])
 dependencies = st.sampled_from([*["afterok:1"] * 9, "afterok:1?after:2+1", "", "singleton", "afterok:1\n", 12, None])
+options = st.sampled_from(
+    ["--time=", "-t", "--mem=", "--mem-per-cpu=", "-n", "--ntasks-per-node=", "-N", "-c", "-p", "-d", "-A", "--nice="]
+)
+values = st.sampled_from([*["1", "4", "60"] * 5, "0", "-1", "4G", "1-0", "0:0", "x\ny", "-p", "afterok:1", "norm"])
+extras = st.lists(st.builds(lambda option, value: option + shlex.quote(value), options, values), max_size=3).map(
+    " ".join
+) | st.text("-=' at4\n0", max_size=9)
 combinations = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys([*COUNTS, "tasks_per_core"], counts)
     | dict.fromkeys(["frceapi_partition", "slurm_partition"], partitions)
     | dict.fromkeys(["frceapi_dependency", "dependency"], dependencies)
+    | {"slurm_extra": extras}
     | dict.fromkeys(["mpi", "disk_mb", "tmpdir", "slurm_account", "qos"], anything),
 )
 sparse = st.dictionaries(
-    st.sampled_from([*COUNTS, *REFUSED, *NOTED, "slurm_partition", "dependency"]), anything, max_size=3
+    st.sampled_from([*COUNTS, *REFUSED, *NOTED, "slurm_partition", "slurm_extra", "dependency"]), anything, max_size=3
 )
 default_values = st.builds(
     RequestDefaults, st.none() | st.just("norm"), st.integers(1, 10**6), st.none() | st.integers(1, 10**5)
 )
+
+
+def assert_is_sent_or_refused(built: JobRequest) -> None:
+    """What was built is written as a body without a zero, or refused because of a number that Slurm cannot have."""
+    try:
+        body = json.loads(encode_request(built, "#!/bin/sh\n", Encoding()))
+    except JobError as error:
+        assert "must be a whole number from 1 to" in str(error)  # noqa: PT017 - a body is as good as an error
+        return
+    assert not {0, "0", "00-00:00:00"} & set(body.values())
+    assert len({"mem-per-cpu", "mem-per-node"} & set(body)) == 1
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -259,6 +397,7 @@ def test_builds_a_valid_request_or_one_clear_error(
 
     if error is not None:
         assert error.startswith("rule align: ")
+        assert "; " in error
         assert error.isprintable()
         return
     fields = asdict(built)
@@ -266,5 +405,6 @@ def test_builds_a_valid_request_or_one_clear_error(
     assert all(text.isprintable() and not text.startswith("-") for text in fields.values() if isinstance(text, str))
     assert (built.mem_mb_per_cpu is None) != (built.mem_mb_per_node is None)
     assert built.cpus_per_task is not None
+    assert_is_sent_or_refused(built)
     assert len({notice.key for notice in notices}) == len(notices)
     assert all(notice.text.isprintable() for notice in notices)

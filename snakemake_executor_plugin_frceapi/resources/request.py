@@ -1,52 +1,18 @@
-"""From a job's Snakemake resources and threads to a `JobRequest`.
-
-The resources have the names and meanings that users of ``--executor slurm`` know. What the API cannot say is refused
-by name when it would change the job, and noted when it only accounts for it; every other resource belongs to Snakemake
-or to the workflow and means nothing here.
-"""
+"""One job's resources → its request, and what the user should be told about it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from snakemake_executor_plugin_frceapi.dependency import parse
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
-
-REFUSED = (
-    "gpu",
-    "gpus",
-    "gpu_model",
-    "gres",
-    "cpus_per_gpu",
-    "tasks_per_gpu",
-    "constraint",
-    "cluster",
-    "clusters",
-    "slurm_cluster",
-    "reservation",
-    "slurm_reservation",
-    "slurm_extra",
-)
-"""Resources that would change where or how the job runs, and for which the API has no key."""
-
-NOTED = ("slurm_account", "qos")
-"""Resources that only account for the job, and for which the API has no key."""
-
-SENT = (
-    *REFUSED,
-    *NOTED,
-    *("frceapi_partition", "slurm_partition", "runtime", "tasks", "tasks_per_node", "nodes", "mpi"),
-    *("ntasks_per_core", "tasks_per_core", "cpus_per_task", "mem", "mem_mb", "mem_mib", "mem_mb_per_cpu"),
-    *("frceapi_dependency", "dependency"),
-)
-"""Resources on which a request depends; ``mem`` is the one that Snakemake makes ``mem_mb`` of."""
+from snakemake_executor_plugin_frceapi.resources.asked import Asked
+from snakemake_executor_plugin_frceapi.resources.table import NOTED, asks_for_something, whole_number
 
 _PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
-_WHOLE_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18})(?:\.0+)?\s*", re.ASCII)
-_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +46,11 @@ class Notice:
 
 
 def build_request(
-    rule: str, resources: Mapping[str, object], threads: int, defaults: RequestDefaults
+    name: str,
+    resources: Mapping[str, object],
+    threads: int,
+    defaults: RequestDefaults,
+    members: Sequence[str] = (),
 ) -> tuple[JobRequest, tuple[Notice, ...]]:
     """Translate one job's resources.
 
@@ -89,10 +59,11 @@ def build_request(
     CPU wins, because ``--default-resources`` adds ``mem_mb`` to every rule that does not set it.
 
     Args:
-        rule: name of the rule or group, for messages.
+        name: name of the rule or group, for messages.
         resources: the job's resources by name. Values that are whole numbers may also come as float or text.
         threads: the job's threads; a job of fewer than one still gets one CPU.
         defaults: what to ask for where the rule says nothing.
+        members: the rules of a group job, none of a single job.
 
     Returns:
         The request, and what the user should be told about it.
@@ -100,7 +71,7 @@ def build_request(
     Raises:
         JobError: a value cannot be right, two contradict each other, or the API cannot express one.
     """
-    asked = _Asked(rule, resources)
+    asked = Asked(name, resources, members).with_extra()
     asked.refuse_inexpressible()
     ntasks, ntasks_per_node = _tasks(asked)
     per_cpu, per_node = _memory(asked)
@@ -119,76 +90,14 @@ def build_request(
     return request, tuple(_notices(asked, defaults, memory=per_cpu or per_node, runtime=runtime))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One job's resources, with errors that name the rule."""
-
-    rule: str
-    resources: Mapping[str, object]
-
-    def error(self, problem: str, remedy: str) -> JobError:
-        return JobError(f"rule {self.rule}: {problem}; {remedy}")
-
-    def first(self, *names: str) -> tuple[str, object]:
-        """The first of `names` that has a value, and that value; the last name and None if there is none."""
-        for name in names:
-            value = self.resources.get(name)
-            if value is not None and value != "":
-                return name, value
-        return names[-1], None
-
-    def number(self, *names: str) -> int | None:
-        """The first of `names` that has a value, as a number of at least 1; None if there is none."""
-        name, value = self.first(*names)
-        return None if value is None else self.check_number(name, value)
-
-    def check_number(self, name: str, value: object) -> int:
-        number = _whole_number(value)
-        if number is None or not 1 <= number <= _LARGEST:
-            raise self.error(
-                f"{name}={value!r} is not a whole number from 1 to {_LARGEST}",
-                f"change it in the rule or with --set-resources {self.rule}:{name}=NUMBER",
-            )
-        return number
-
-    def refuse_inexpressible(self) -> None:
-        for name in REFUSED:
-            value = self.resources.get(name)
-            if _asks_for_something(value):
-                raise self.error(
-                    f"the API cannot express {name}={value!r}",
-                    f"take it out of the rule or switch it off with --set-resources {self.rule}:{name}=0",
-                )
-
-
-def _whole_number(value: object) -> int | None:
-    """The whole number that `value` stands for, or None; True and False are no numbers."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    match = _WHOLE_NUMBER.fullmatch(value) if isinstance(value, str) else None
-    return int(match[1]) if match else None
-
-
-def _asks_for_something(value: object) -> bool:
-    """Whether a resource is really asked for: None, False, numbers below 1 and empty text are not."""
-    if value is None or isinstance(value, bool):
-        return value is True
-    number = _whole_number(value)
-    return number > 0 if number is not None else str(value).strip() != ""
-
-
-def _partition(asked: _Asked, default: str | None) -> str:
+def _partition(asked: Asked, default: str | None) -> str:
     name, value = asked.first("frceapi_partition", "slurm_partition")
     if value is None:
         name, value = "--frceapi-partition", default
     if not value and value != 0:
         raise asked.error(
             "no partition is given",
-            f"set --frceapi-partition for all rules, or --set-resources {asked.rule}:slurm_partition=NAME",
+            f"set --frceapi-partition for all rules, or {asked.option('slurm_partition', 'NAME')}",
         )
     if isinstance(value, bool) or not isinstance(value, int | str) or not _PARTITION.fullmatch(str(value)):
         raise asked.error(
@@ -197,7 +106,7 @@ def _partition(asked: _Asked, default: str | None) -> str:
     return str(value)
 
 
-def _tasks(asked: _Asked) -> tuple[int, int | None]:
+def _tasks(asked: Asked) -> tuple[int, int | None]:
     """Number of tasks, and tasks per node or None.
 
     The API has no key for a number of nodes, so N nodes are T tasks with T/N on each. A single task needs no more
@@ -216,7 +125,7 @@ def _tasks(asked: _Asked) -> tuple[int, int | None]:
     return tasks, per_node
 
 
-def _share_of_node(asked: _Asked, tasks: int, per_node: int | None, nodes: int) -> int:
+def _share_of_node(asked: Asked, tasks: int, per_node: int | None, nodes: int) -> int:
     """Tasks per node, so that `tasks` fill exactly `nodes`."""
     share = per_node or max(1, tasks // nodes)
     if share * nodes != tasks:
@@ -228,7 +137,7 @@ def _share_of_node(asked: _Asked, tasks: int, per_node: int | None, nodes: int) 
     return share
 
 
-def _check_one_task(asked: _Asked, nodes: int | None) -> None:
+def _check_one_task(asked: Asked, nodes: int | None) -> None:
     """Raise `JobError` if a job that names no tasks cannot be a single one."""
     if asked.resources.get("mpi"):
         raise asked.error("an MPI job needs a number of tasks", "set tasks or tasks_per_node in the rule")
@@ -239,7 +148,7 @@ def _check_one_task(asked: _Asked, nodes: int | None) -> None:
         )
 
 
-def _tasks_per_core(asked: _Asked) -> int | None:
+def _tasks_per_core(asked: Asked) -> int | None:
     """1, 2 or None; the API's documentation page allows no other number."""
     number = asked.number("ntasks_per_core", "tasks_per_core")
     if number is not None and number > 2:
@@ -247,7 +156,7 @@ def _tasks_per_core(asked: _Asked) -> int | None:
     return number
 
 
-def _cpus_per_task(asked: _Asked, threads: int) -> int:
+def _cpus_per_task(asked: Asked, threads: int) -> int:
     """``cpus_per_task`` if set, else the threads.
 
     The slurm plugin leaves the option out for a negative ``cpus_per_task``, which gives each task one CPU; that one CPU
@@ -256,39 +165,40 @@ def _cpus_per_task(asked: _Asked, threads: int) -> int:
     name, value = asked.first("cpus_per_task")
     if value is None:
         return asked.check_number("threads", max(1, threads))
-    number = _whole_number(value)
+    number = whole_number(value)
     return 1 if number is not None and number < 0 else asked.check_number(name, value)
 
 
-def _memory(asked: _Asked) -> tuple[int | None, int | None]:
+def _memory(asked: Asked) -> tuple[int | None, int | None]:
     """Memory per CPU and memory per node in MB; at least one of them is None."""
     per_cpu = asked.number("mem_mb_per_cpu")
     return (per_cpu, None) if per_cpu else (None, asked.number("mem_mb"))
 
 
-def _dependency(asked: _Asked) -> str | None:
+def _dependency(asked: Asked) -> str | None:
     _, value = asked.first("frceapi_dependency", "dependency")
-    if not _asks_for_something(value):
+    if not asks_for_something(value):
         return None
     try:
         return str(parse(str(value)))
     except JobError as error:
-        raise JobError(f"rule {asked.rule}: {error}") from None
+        problem, _, remedy = str(error).rpartition("; ")
+        raise asked.error(problem, remedy) from None
 
 
-def _notices(asked: _Asked, defaults: RequestDefaults, memory: int | None, runtime: int | None) -> Iterator[Notice]:
+def _notices(asked: Asked, defaults: RequestDefaults, memory: int | None, runtime: int | None) -> Iterator[Notice]:
     """Notices about what was left out or filled in."""
     for name in NOTED:
-        if _asks_for_something(value := asked.resources.get(name)):
+        if asks_for_something(value := asked.resources.get(name)):
             text = f"{name}={value!r} is ignored, the API cannot express it; take it out to end this notice"
-            yield Notice(name, asked.rule, text)
+            yield Notice(name, asked.name, text)
     if memory is None:
         text = (
             f"no memory is asked for, so {defaults.mem_mb_per_cpu} MB per CPU are; set mem_mb or mem_mb_per_cpu in the "
             "rule, or --frceapi-default-mem-mb-per-cpu"
         )
-        yield Notice("default-memory", asked.rule, text)
+        yield Notice("default-memory", asked.name, text)
     if runtime is None:
         remedy = "set runtime in the rule, or --frceapi-default-runtime"
         text = f"no time limit is asked for, so it is the partition's; {remedy}"
-        yield Notice("default-runtime", asked.rule, text)
+        yield Notice("default-runtime", asked.name, text)
