@@ -68,14 +68,12 @@ class Horizon:
 
     Attributes:
         workflow: Snakemake's workflow.
-        make_ready: tells what is known of a job whose resources are given.
         ahead: the most jobs that may be ahead, 0 for none.
         jobs: the most jobs that the queue may hold in all, as ``--jobs``; None: any number.
         keeps_going: whether Snakemake goes on after a failure, as with ``--keep-going``.
     """
 
     workflow: Any
-    make_ready: Callable[[Any, Mapping[str, Any]], ReadyJob]
     ahead: int
     jobs: int | None
     keeps_going: bool
@@ -87,6 +85,7 @@ class Vanguard:
     Args:
         horizon: how far it goes.
         name: name of this run's heartbeat.
+        make_ready: tells what is known of a job whose resources are given.
         preparation: makes submissions.
         run: the jobs.
         spool: the run directory.
@@ -94,11 +93,18 @@ class Vanguard:
     """
 
     def __init__(
-        self, horizon: Horizon, name: str, preparation: Preparation, run: Run, spool: Spool, canceller: Canceller
+        self,
+        horizon: Horizon,
+        name: str,
+        make_ready: Callable[[Any, Mapping[str, Any]], ReadyJob],
+        preparation: Preparation,
+        run: Run,
+        spool: Spool,
+        canceller: Canceller,
     ) -> None:
         self._reach = horizon
         self._workflow = horizon.workflow
-        self._make_ready = horizon.make_ready
+        self._make_ready = make_ready
         self._name = name
         self._preparation = preparation
         self._run = run

@@ -29,6 +29,7 @@ from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
 from snakemake_executor_plugin_frceapi.run import Run
+from snakemake_executor_plugin_frceapi.spawning import Spawning
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
@@ -48,6 +49,7 @@ class Surroundings:
         envvars: variables that the workflow asks for.
         seconds_between_status_checks: as ``--seconds-between-status-checks``.
         max_status_checks_per_second: as ``--max-status-checks-per-second``.
+        spawning: makes ready jobs of Snakemake's, given what puts content into a file that jobs see.
         ahead: which jobs may be submitted ahead of their inputs.
     """
 
@@ -58,6 +60,7 @@ class Surroundings:
     envvars: Mapping[str, str]
     seconds_between_status_checks: float
     max_status_checks_per_second: float
+    spawning: Callable[[Callable[[str, bytes], Path]], Spawning]
     ahead: Horizon
 
     @property
@@ -72,6 +75,7 @@ class Assembly:
 
     Attributes:
         spool: the run directory.
+        spawning: makes ready jobs of Snakemake's.
         preparation: makes submissions of ready jobs.
         legacy: what earlier runs have left.
         admission: lets jobs into the run.
@@ -83,6 +87,7 @@ class Assembly:
     """
 
     spool: Spool
+    spawning: Spawning
     preparation: Preparation
     legacy: Legacy
     admission: Admission
@@ -125,14 +130,16 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     canceller = Canceller(
         client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
+    spawning = around.spawning(spool.share)
     return Assembly(
         spool,
+        spawning,
         preparation,
         legacy,
         Admission(legacy, preparation, run, canceller, reporter.say),
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
-        Vanguard(around.ahead, name, preparation, run, spool, canceller),
+        Vanguard(around.ahead, name, spawning.early, preparation, run, spool, canceller),
         (lambda: spool.share("env", content)) if variables else (lambda: None),
         partial(_close, keeper, journal),
     )

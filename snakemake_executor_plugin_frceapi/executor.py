@@ -7,7 +7,7 @@ import atexit
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -18,18 +18,15 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
-from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_args
 
 from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
-    from snakemake_executor_plugin_frceapi.preparation import ReadyJob
     from snakemake_executor_plugin_frceapi.resources import Notice
     from snakemake_executor_plugin_frceapi.submission import Submission
 
 _BEFORE_START_SECONDS = 0.05
-_MOST_INLINE_BYTES = 64_000
 _INTERRUPTED = "Stopped by Ctrl-C before the API had answered; nothing was submitted."
 
 
@@ -86,7 +83,7 @@ class Executor(RemoteExecutor):
         info = SubmittedJobInfo(job)
         try:
             self._run_parts.refresh()
-            ready = self._ready_job(job)
+            ready = self._run_parts.spawning.ready(job)
             submission, notices = self._run_parts.preparation.prepare(ready, info)
         except Exception as error:  # noqa: BLE001 - code of the workflow runs here, and its error is that of one job
             kind = "" if isinstance(error, FrceapiError | WorkflowError) else f"{type(error).__name__}: "
@@ -226,47 +223,6 @@ class Executor(RemoteExecutor):
         """Tell the user something that wants attention."""
         self.logger.warning(line)
 
-    def get_job_args(self, job: Any, **kwargs: Any) -> str:
-        """Return the arguments that name the job, each quoted for a shell.
-
-        The base class's version also waits for a temporary directory that is gone when a job outlives Snakemake. And it
-        gives the job all cores that the node seems to have, which on a small node takes threads away from a rule.
-        """
-        from snakemake_executor_plugin_frceapi.command import JobArguments
-
-        shared = SharedFSUsage.INPUT_OUTPUT in self.workflow.storage_settings.shared_fs_usage
-        files = [str(path) for path in job.get_wait_for_files()] if shared else []
-        listed = "".join(f"{path}\n" for path in files).encode("utf-8", "surrogateescape")
-        inline = len(listed) <= _MOST_INLINE_BYTES
-        return JobArguments(
-            target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
-            rules=job.rules,
-            local_groupid=str(job.jobid) if job.is_group() else None,
-            cores=str(kwargs["cores"]),
-            attempt=job.attempt,
-            unneeded_temp_files=[str(path) for path in self.workflow.dag.get_unneeded_temp_files(job)],
-            wait_for_files=files if inline else [],
-            wait_for_files_file=None if inline else str(self._run_parts.spool.share("files", listed)),
-        ).line()
-
-    def format_job_exec(self, job: Any, threads: int | None = None) -> str:
-        """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
-        from snakemake_executor_plugin_frceapi.command import quote, requote
-
-        factory = self.workflow.spawned_job_args_factory
-        precommand = factory.precommand(executor_common_settings=self.common_settings)
-        parts = [
-            f"{precommand} &&" if precommand else "",
-            quote([self._python(), "-m", "snakemake", "--snakefile", str(self.snakefile)]),
-            self.get_job_args(job, cores=job.threads if threads is None else threads),
-            requote(factory.general_args(executor_common_settings=self.common_settings)),
-            quote(["--mode", self.get_exec_mode().item_to_choice()]),
-        ]
-        return " ".join(filter(None, parts))
-
-    def _python(self) -> str:
-        return str(self.get_python_executable())  # type: ignore[no-untyped-call]  # the interface gives it no types
-
     @property
     def _run_parts(self) -> Assembly:
         assert self._parts is not None
@@ -275,6 +231,7 @@ class Executor(RemoteExecutor):
     def _assemble(self) -> Assembly:
         from snakemake_executor_plugin_frceapi.ahead import Horizon
         from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
+        from snakemake_executor_plugin_frceapi.spawning import Spawning
 
         shared = self.workflow.storage_settings.shared_fs_usage
         if SharedFSUsage.PERSISTENCE not in shared:
@@ -293,9 +250,9 @@ class Executor(RemoteExecutor):
             envvars=self.envvars(),
             seconds_between_status_checks=remote.seconds_between_status_checks,
             max_status_checks_per_second=float(remote.max_status_checks_per_second),
+            spawning=partial(Spawning, self),
             ahead=Horizon(
                 workflow=self.workflow,
-                make_ready=self._early_job,
                 ahead=self.executor_settings.lookahead,
                 jobs=self.workflow.resource_settings.nodes,
                 keeps_going=self.workflow.execution_settings.keep_going,
@@ -316,16 +273,6 @@ class Executor(RemoteExecutor):
         if left := len(parts.legacy.entries):
             jobs = "1 job" if left == 1 else f"{left} jobs"
             self.say(f"An earlier run has left {jobs} behind; those that this run needs are taken up.")
-
-    def _ready_job(self, job: Any) -> ReadyJob:
-        from snakemake_executor_plugin_frceapi.readiness import ready_job
-
-        return ready_job(job, self.get_jobname(job), self.format_job_exec(job), self.jobscript)
-
-    def _early_job(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
-        from snakemake_executor_plugin_frceapi.readiness import early_job
-
-        return early_job(job, resources, self.format_job_exec(job, resources["_cores"]), self.jobscript)
 
     def _follow_signals(self) -> None:
         """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor.

@@ -52,6 +52,8 @@ class RunScript:
             NFS keeps the directory's attributes, up to 60 s (nfs(5)).
         heartbeat: file that the client rewrites while it lives; with one, the job command begins only when the order in
             the run directory is to run. None where nothing is waited for.
+        gate_pause_seconds: seconds, to a tenth, between two of the first hundred looks at the gate; later looks are as
+            far apart as all others.
         silence_seconds: how long the heartbeat stays the same until the client counts as gone and the job goes on by
             itself, in pauses of the job between two looks.
     """
@@ -71,6 +73,7 @@ class RunScript:
     upstream: Sequence[Path] = ()
     upstream_seconds: int = 90
     heartbeat: Path | None = None
+    gate_pause_seconds: float = 0.2
     silence_seconds: int = 300
 
     def render(self) -> str:
@@ -89,6 +92,7 @@ class RunScript:
             "ask_limit": "yes" if self.ask_limit else "",
             "upstream_seconds": self.upstream_seconds,
             "heartbeat": self.heartbeat or "",
+            "gate_tenths": round(10 * self.gate_pause_seconds),
             "silence_seconds": self.silence_seconds,
         }
         lists = {"command": self.command, "upstream": self.upstream}

@@ -144,12 +144,21 @@ frceapi_look_at_gate() {
     ! read -r beat <"$frceapi_heartbeat" || [ "$beat" = "$frceapi_beat" ] || frceapi_beat=$beat frceapi_quiet=0
 } 2>/dev/null
 
+# Looks come one soon after the other at first, because most gates open shortly after their job has started.
+frceapi_pause_at_gate() {
+    local tenths=$frceapi_gate_tenths
+    [ "$frceapi_looks" -lt 100 ] || tenths=$((10 * frceapi_watch_seconds))
+    frceapi_looks=$((frceapi_looks + 1))
+    sleep "$((tenths / 10)).$((tenths % 10))" &
+    wait "$!" && frceapi_quiet=$((frceapi_quiet + tenths))
+}
+
 # A job that was submitted ahead of its inputs begins when its client says so, or when the client is gone; then the ends
 # of the upstream jobs alone decide. Pauses are counted and not the time: no silence is a clock that was set, nor a file
 # system that hung, which has held up the heartbeat too.
 frceapi_await_gate() {
     local gone=0
-    frceapi_beat= frceapi_quiet=0 frceapi_gate_from=
+    frceapi_beat= frceapi_quiet=0 frceapi_looks=0 frceapi_gate_from=
     while :; do
         frceapi_look_at_gate
         case $frceapi_order in
@@ -158,13 +167,13 @@ frceapi_await_gate() {
         esac
         if frceapi_is_given_up; then gone=$((gone + 1)); else gone=0; fi
         [ "$gone" -lt 2 ] || frceapi_end_given_up
-        [ "$frceapi_quiet" -lt "$frceapi_silence_seconds" ] || {
-            frceapi_say "Snakemake, which lets this job begin, was silent for $frceapi_quiet s; the job goes on by itself"
+        [ "$frceapi_quiet" -lt "$((10 * frceapi_silence_seconds))" ] || {
+            frceapi_say "Snakemake, which lets this job begin, was silent for $frceapi_silence_seconds s;" \
+                "the job goes on by itself"
             break
         }
         frceapi_gate_from=${frceapi_gate_from:-$SECONDS}
-        sleep "$frceapi_watch_seconds" &
-        wait "$!" && frceapi_quiet=$((frceapi_quiet + frceapi_watch_seconds))
+        frceapi_pause_at_gate
     done
     frceapi_note_gate
 }

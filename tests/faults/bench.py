@@ -12,7 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -22,6 +24,7 @@ from snakemake_executor_plugin_frceapi.assembly import Assembly, Surroundings, a
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.settings import ExecutorSettings
+from snakemake_executor_plugin_frceapi.spawning import Spawning
 from snakemake_executor_plugin_frceapi.submission import Submission
 from tests.raw_server import SECRET, Handler, RawServer, answer
 
@@ -41,10 +44,6 @@ Accept = Callable[[], bytes]
 
 Reaction = Callable[[socket.socket, Accept], object]
 """What the service does with a submission."""
-
-
-def _no_job(*_: object) -> ReadyJob:
-    raise AssertionError("no job goes ahead")
 
 
 def instead(handler: Handler) -> Reaction:
@@ -191,7 +190,8 @@ class Bench:
             envvars={},
             seconds_between_status_checks=0.0,
             max_status_checks_per_second=1000.0,
-            ahead=Horizon(workflow=None, make_ready=_no_job, ahead=0, jobs=None, keeps_going=False),
+            spawning=partial(Spawning, SimpleNamespace(workflow=None)),
+            ahead=Horizon(workflow=None, ahead=0, jobs=None, keeps_going=False),
         )
         self._parts = assemble(around, self)
 

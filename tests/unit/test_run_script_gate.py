@@ -159,6 +159,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         workdir=tmp_path,
         command=[],
         watch_seconds=1,
+        gate_pause_seconds=1,
         heartbeat=tmp_path / "heartbeat",
         silence_seconds=3600,
         upstream_seconds=0,
@@ -361,6 +362,17 @@ def test_goes_on_by_itself_when_the_client_is_silent(node: Node, upstream: Path)
     assert node.ran()
     assert node.ended() == (5, Cause.OWN)
     assert node.log() == GOES_ON
+
+
+def test_looks_less_often_after_a_while(node: Node) -> None:
+    """A hundred short pauses come first, then long ones; the silence counts what each has lasted."""
+    pauses = node.top / "pauses"
+    (node.top / "bin" / "sleep").write_text(f"#!/bin/sh\necho $1 >>'{pauses}'\n")
+    node.submit(gate_pause_seconds=0.2, watch_seconds=2, silence_seconds=24)
+
+    assert node.run() == 5
+    at_gate = [pause for pause in pauses.read_text().split() if "." in pause]
+    assert at_gate == ["0.2"] * 100 + ["2.0"] * 2
 
 
 @pytest.mark.parametrize("looks_before", [0, 1])

@@ -159,13 +159,17 @@ def test_the_queue_holds_no_more_than_jobs_allows(workflow: MakeWorkflow) -> Non
 
 
 def test_a_twin_that_others_wait_for_is_harmless(workflow: MakeWorkflow) -> None:
-    """Slurm cancels what waits for a twin that ends at once; that is submitted anew, and each payload runs once."""
+    """Slurm cancels what waits for a twin that ends at once; that is submitted anew, and each payload runs once.
+
+    The first job has all CPUs, so that its twin comes after it.
+    """
     flow = workflow("""
         rule all:
             input: "l1/0"
             localrule: True
         rule first:
             output: "l0/0"
+            threads: 8
             shell: "exit 99"
         rule second:
             input: "l0/0"

@@ -1,0 +1,85 @@
+"""Tells what the Snakemake that a job runs is called with, and with that all that the plugin needs to know of the job.
+
+Snakemake's own versions wait for a temporary directory that is gone when a job outlives Snakemake, give the job all
+cores that the node seems to have, which on a small node takes threads away from a rule, and quote with Python's `repr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
+from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_args
+
+from snakemake_executor_plugin_frceapi.command import JobArguments, quote, requote
+from snakemake_executor_plugin_frceapi.preparation import ReadyJob
+from snakemake_executor_plugin_frceapi.readiness import early_job, ready_job
+
+_MOST_INLINE_BYTES = 64_000
+
+
+class Spawning:
+    """Makes ready jobs of Snakemake's.
+
+    Args:
+        executor: the executor, which knows the arguments that are the same for all jobs.
+        share: puts content into a file that jobs see, given the kind of it, and returns its path.
+    """
+
+    def __init__(self, executor: Any, share: Callable[[str, bytes], Path]) -> None:
+        self._executor = executor
+        self._workflow = executor.workflow
+        self._share = share
+
+    def ready(self, job: Any) -> ReadyJob:
+        """Return what is known of a job or group job whose input files exist.
+
+        Raises:
+            JobError: the file of ``--jobscript`` cannot be filled in.
+        """
+        executor = self._executor
+        return ready_job(job, executor.get_jobname(job), self.command(job, job.threads), executor.jobscript)
+
+    def early(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
+        """Return what is known of a job whose input files do not exist yet.
+
+        Args:
+            job: Snakemake's job.
+            resources: its resources that are sent, and its threads as ``_cores``.
+
+        Raises:
+            JobError: the file of ``--jobscript`` cannot be filled in.
+        """
+        return early_job(job, resources, self.command(job, resources["_cores"]), self._executor.jobscript)
+
+    def command(self, job: Any, cores: int) -> str:
+        """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
+        executor = self._executor
+        factory = self._workflow.spawned_job_args_factory
+        precommand = factory.precommand(executor_common_settings=executor.common_settings)
+        parts = [
+            f"{precommand} &&" if precommand else "",
+            quote([str(executor.get_python_executable()), "-m", "snakemake", "--snakefile", str(executor.snakefile)]),
+            self._arguments(job, cores).line(),
+            requote(factory.general_args(executor_common_settings=executor.common_settings)),
+            quote(["--mode", executor.get_exec_mode().item_to_choice()]),
+        ]
+        return " ".join(filter(None, parts))
+
+    def _arguments(self, job: Any, cores: int) -> JobArguments:
+        shared = SharedFSUsage.INPUT_OUTPUT in self._workflow.storage_settings.shared_fs_usage
+        files = [str(path) for path in job.get_wait_for_files()] if shared else []
+        listed = "".join(f"{path}\n" for path in files).encode("utf-8", "surrogateescape")
+        inline = len(listed) <= _MOST_INLINE_BYTES
+        return JobArguments(
+            target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
+            rules=job.rules,
+            local_groupid=str(job.jobid) if job.is_group() else None,
+            cores=str(cores),
+            attempt=job.attempt,
+            unneeded_temp_files=[str(path) for path in self._workflow.dag.get_unneeded_temp_files(job)],
+            wait_for_files=files if inline else [],
+            wait_for_files_file=None if inline else str(self._share("files", listed)),
+        )
