@@ -39,6 +39,16 @@ def describe(submission: Submission, verdict: Verdict, last_lines: Sequence[str]
     return "\n        ".join(lines) + "\n"
 
 
+def describe_not_run(submission: Submission, upstream: str) -> str:
+    """Return the message for a job that was never begun.
+
+    Args:
+        submission: the job.
+        upstream: the job that failed, which it depends on.
+    """
+    return f"Job {submission.external_jobid} was not run: it depends on {upstream}, which failed.\n"
+
+
 def _state_word(submission: Submission) -> str:
     history = submission.history
     if history.state is not None and history.state.is_final:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe
+from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe, describe_not_run
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, Graces, History, Outcome, Verdict, judge
+
+NOT_RUN = Verdict(Outcome.FAILED, "an upstream job has failed")
+"""The verdict on a job that Slurm has ended, and whose command can never have begun."""
 
 
 class Verdicts:
@@ -26,6 +29,7 @@ class Verdicts:
         self._graces = graces
         self._say = say
         self._clock = clock
+        self._failed: dict[str, str] = {}
 
     def of(self, item: Submission) -> Verdict:
         """Return the verdict of now; before it may be a failure, the run directory itself is looked at."""
@@ -34,6 +38,8 @@ class Verdicts:
         if (has_ended or verdict.outcome is Outcome.FAILED) and not has_own_end(item):
             self._look_closer(item)
             verdict = self._judge(item)
+            if has_ended and verdict.outcome is Outcome.ACTIVE and self._failed_upstream(item):
+                return NOT_RUN
         return verdict
 
     def is_stopped(self, item: Submission) -> bool:
@@ -42,8 +48,15 @@ class Verdicts:
 
     def description(self, item: Submission, verdict: Verdict) -> str:
         """Return what a user reads about a failure."""
+        self._failed[item.token] = f"job {item.external_jobid} (rule {item.rule})"
+        if not has_own_end(item) and (upstream := self._failed_upstream(item)):
+            return describe_not_run(item, upstream)
         has_started = item.history.end is not None or self._spool.start(item.token) is not None
         return describe(item, verdict, last_lines(item.log, SHOWN_LINES), has_started=has_started)
+
+    def _failed_upstream(self, item: Submission) -> str:
+        """The first of its upstream jobs that has failed, empty if none has: then its own command never begins."""
+        return next((self._failed[token] for token in item.upstream if token in self._failed), "")
 
     def _judge(self, item: Submission) -> Verdict:
         minutes = item.request.time_limit_minutes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
-from snakemake_executor_plugin_frceapi.tracker import Cause, End, Graces, Outcome
+from snakemake_executor_plugin_frceapi.tracker import Cause, End, Graces, Outcome, Verdict
 from snakemake_executor_plugin_frceapi.verdicts import Verdicts, has_own_end
 
 GRACES = Graces(marker=90.0, requeue=600.0)
@@ -107,6 +107,51 @@ def test_waits_for_an_end_that_may_still_appear(world: World) -> None:
 
     world.ends()
     assert world.outcome() is Outcome.SUCCEEDED
+
+
+def fail_upstream(world: World) -> None:
+    """Another job of the run, which this one depends on, fails."""
+    world.item.upstream = ("u",)
+    other = replace(world.item, token="u", rule="sort", external_jobid="100", upstream=())
+    world.verdicts.description(other, Verdict(Outcome.FAILED, "the job command failed"))
+
+
+@pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.FAILED])
+def test_waits_for_no_end_behind_a_job_that_failed(state: JobState, world: World) -> None:
+    """A job that Slurm has ended behind a failed one was never begun, and the message says so."""
+    world.lists(state)
+    assert world.outcome() is Outcome.ACTIVE
+    fail_upstream(world)
+
+    assert world.outcome() is Outcome.FAILED
+    message = world.verdicts.description(world.item, world.verdicts.of(world.item))
+    assert message == "Job 101 was not run: it depends on job 100 (rule sort), which failed.\n"
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.RUNNING])
+def test_waits_for_slurm_to_end_what_is_behind_a_job_that_failed(state: JobState, world: World) -> None:
+    """A job that Slurm still lists as alive is active."""
+    fail_upstream(world)
+    world.lists(state)
+
+    assert world.outcome() is Outcome.ACTIVE
+
+
+def test_names_the_upstream_job_of_a_job_that_found_out_itself(world: World) -> None:
+    """A job whose run script has looked for the end of the failed one is told in the same words."""
+    fail_upstream(world)
+    world.sees(76, Cause.UPSTREAM)
+
+    message = world.verdicts.description(world.item, world.verdicts.of(world.item))
+    assert message.startswith("Job 101 was not run: it depends on job 100 (rule sort)")
+
+
+def test_tells_a_jobs_own_end_whatever_is_upstream(world: World) -> None:
+    """A job whose command has run is no job that was not run."""
+    fail_upstream(world)
+    world.sees(3)
+
+    assert "failed: the job command failed" in world.verdicts.description(world.item, world.verdicts.of(world.item))
 
 
 def test_looks_once_more_before_a_job_is_lost(world: World) -> None:
