@@ -20,6 +20,7 @@ from snakemake_executor_plugin_frceapi.intake import Intake
 from snakemake_executor_plugin_frceapi.job import Listing, Unknown, Work
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.pacing import Pacing
 from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.polling import StatusPoller
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
@@ -34,12 +35,6 @@ from snakemake_executor_plugin_frceapi.tidying import Tidying
 from snakemake_executor_plugin_frceapi.tracker import Outcome, Verdict, is_over, may_change_by_itself
 from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
 from snakemake_executor_plugin_frceapi.verdicts import Verdicts
-
-LOOK_SECONDS = 1.0
-"""Time between two looks for ends."""
-
-LONGEST_ROUND_SECONDS = 60.0
-"""Time between two looks beyond which the machine slept or the process was stopped; what is waited for is put off."""
 
 
 class Run:
@@ -69,13 +64,11 @@ class Run:
         self._reporter = reporter = Attendance(reporter)
         self._clock = clock = threads.clock
         self._round = threading.RLock()
-        self._changed = threading.Event()
-        self._closed = False
+        self._pacing = Pacing(clock)
         self._live: dict[str, Submission] = {}
         self._waiting: set[str] = set()
         self._settled: deque[str] = deque()
         self._listed = -inf
-        self._looked = clock()
         self._tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
         self._sightings = Sightings(spool, policy.graces, self._remarks)
@@ -193,14 +186,11 @@ class Run:
 
     def wake(self) -> None:
         """End the present `wait`."""
-        self._changed.set()
+        self._pacing.wake()
 
     def wait(self) -> None:
         """Wait until there is a reason for a look: something happened, or a job may have ended."""
-        idle = not self.live
-        if not self._closed:
-            self._changed.wait(None if idle else LOOK_SECONDS)
-            self._changed.clear()
+        self._pacing.wait(idle=not self.live)
 
     def look(self) -> None:
         """Do one round.
@@ -209,8 +199,8 @@ class Run:
             GaveUp: the API has been out of reach for too long; the jobs are left alone.
             SiteUnusable: jobs fail one after another for a reason of the site.
         """
-        with self._round:
-            self._note_sleep()
+        with self._round, self._pacing.round() as slept:
+            self._put_off(slept)
             listing = self._poller.take()
             if listing is not None:
                 self._listed = self._clock()
@@ -224,7 +214,6 @@ class Run:
             self._remove_settled()
             self._outages.check(self._policy.outage_seconds)
             self._guard.check(len(self._live))
-            self._looked = self._clock()
 
     def stop(self, timeout_seconds: float) -> None:
         """Submit nothing more and ask for no more listings.
@@ -240,8 +229,7 @@ class Run:
         """End the present `wait` for good, and remove what was kept for twins."""
         self._tidying.close()
         self._intake.close()
-        self._closed = True
-        self.wake()
+        self._pacing.close()
 
     def _wanted(self) -> Collection[str] | None:
         jobids = {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
@@ -295,12 +283,11 @@ class Run:
     def _can_never_begin(self, item: Submission) -> bool:
         return self._spool.order_cancel(item.token) and not self._spool.claimed_by(item.token)
 
-    def _note_sleep(self) -> None:
+    def _put_off(self, slept: float) -> None:
         """Put off what is waited for if nobody has looked for long: that is no time in which nothing came."""
-        slept = self._clock() - self._looked - LONGEST_ROUND_SECONDS
         if slept > 0:
             for item in self.live:
-                item.put_off(slept, self._looked)
+                item.put_off(slept, self._pacing.ended)
 
     def _note_ends(self) -> set[str]:
         ends = dict(self._spool.new_ends(self._live)) if self._live else {}

@@ -25,8 +25,9 @@ from snakemake_executor_plugin_frceapi.job import (
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.outage import GaveUp
+from snakemake_executor_plugin_frceapi.pacing import LONGEST_ROUND_SECONDS
 from snakemake_executor_plugin_frceapi.policy import MOST_POSTS, Policy
-from snakemake_executor_plugin_frceapi.run import LONGEST_ROUND_SECONDS, Run
+from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Threads
