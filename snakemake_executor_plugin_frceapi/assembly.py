@@ -23,6 +23,7 @@ from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
+from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
 from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.ports import Reporter
 from snakemake_executor_plugin_frceapi.preparation import Preparation
@@ -105,6 +106,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         FrceapiError: a setting is wrong, the run directory cannot be used, or the service cannot.
     """
     settings = around.settings
+    defaults = request_defaults(settings)
     variables = _variables(around)
     config = _client_config(settings)
     client = Client(config)
@@ -121,7 +123,6 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     content = encode(variables)
     script = _script(around, variables, spool.share("env", content) if variables else None)
     encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
-    defaults = RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime)
     run = Run(client, spool, journal, _policy(around), reporter)
     run.note_earlier(listing)
     name = journal.path.stem
@@ -143,6 +144,16 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         (lambda: spool.share("env", content)) if variables else (lambda: None),
         partial(_close, keeper, journal),
     )
+
+
+def request_defaults(settings: Any) -> RequestDefaults:
+    """Return what is asked for a job whose rule does not say.
+
+    Raises:
+        SettingsError: the partition file cannot be used.
+    """
+    table = applicable_table(settings.partition_config, os.environ, settings.url)
+    return RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime, table)
 
 
 def _close(keeper: TicketKeeper | None, journal: Journal) -> None:

@@ -14,6 +14,8 @@ from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
+from snakemake_executor_plugin_frceapi.lookahead import NotAhead
+from snakemake_executor_plugin_frceapi.partitions.need import Need
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
 from snakemake_executor_plugin_frceapi.submission import Submission
@@ -105,10 +107,11 @@ class Preparation:
 
         Raises:
             JobError: the job asks for something that cannot be expressed.
+            NotAhead: it cannot wait for others in the queue.
         """
         request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
         if ahead_of:
-            request = _behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
+            request = self._behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
         token = new_token()
         upstream = self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
@@ -166,6 +169,19 @@ class Preparation:
             external_jobid=entry.external_jobid,
         )
 
+    def _behind(self, request: JobRequest, external_jobids: Sequence[str]) -> JobRequest:
+        """Return a request that waits for other jobs, and has time to wait at its gate as well."""
+        asked = parse(request.dependency) if request.dependency else None
+        minutes = request.time_limit_minutes
+        behind = replace(
+            request,
+            dependency=str(combine(asked, external_jobids)),
+            time_limit_minutes=minutes + GATE_MINUTES if minutes else None,
+        )
+        if not self._defaults.table.takes(Need.of(behind), behind.partition):
+            raise NotAhead("its partition has no time for a wait at the gate")
+        return behind
+
     def _body(self, request: JobRequest, token: str) -> bytes:
         return encode_request(request, launcher(self._spool.job_directory(token)), self._encoding)
 
@@ -188,14 +204,3 @@ def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_dir
         "upstream": upstream,
         "log_directory": log_directory,
     }
-
-
-def _behind(request: JobRequest, external_jobids: Sequence[str]) -> JobRequest:
-    """Return a request that waits for other jobs, and has time to wait at its gate as well."""
-    asked = parse(request.dependency) if request.dependency else None
-    minutes = request.time_limit_minutes
-    return replace(
-        request,
-        dependency=str(combine(asked, external_jobids)),
-        time_limit_minutes=minutes + GATE_MINUTES if minutes else None,
-    )

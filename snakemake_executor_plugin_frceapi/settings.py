@@ -69,8 +69,15 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     partition: Optional[str] = _setting(
         None,
-        "Partition of the jobs whose rule names none (resource slurm_partition or frceapi_partition).",
+        "Partition of the jobs whose rule names none (resource slurm_partition or frceapi_partition); without it the "
+        "one that fits best in the partition table.",
         metavar="NAME",
+    )
+    partition_config: Optional[str] = _setting(
+        None,
+        "YAML file with the partitions and their caps, as for --slurm-partition-config, or 'frce' for FRCE's own. "
+        "Without it SNAKEMAKE_SLURM_PARTITIONS; without that FRCE's own for FRCE, and none for another URL.",
+        metavar="FILE",
     )
     default_mem_mb_per_cpu: int = _setting(
         4000, "Memory per CPU in MB for rules that ask for none; the cluster's own default is 20 GB.", metavar="MB"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from snakemake_executor_plugin_frceapi.errors import JobError
@@ -30,9 +31,20 @@ class Asked:
         """Return the error about a problem of this job."""
         return JobError(f"{'group' if self.members else 'rule'} {self.name}: {problem}; {remedy}")
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name this job in an error that says what is wrong and, behind its last semicolon, what to do."""
+        try:
+            yield
+        except JobError as error:
+            problem, _, remedy = str(error).rpartition("; ")
+            raise self.error(problem, remedy) from None
+
     def option(self, resource: str, value: str) -> str:
-        """Return the option of Snakemake that changes a resource of this job."""
+        """Return the option of Snakemake that changes a resource, or the threads, of this job."""
         rules = self.members or (self.name,)
+        if resource == "threads":
+            return " ".join(["--set-threads", *(f"{rule}={value}" for rule in rules)])
         return " ".join(["--set-resources", *(f"{rule}:{resource}={value}" for rule in rules)])
 
     def first(self, *names: str) -> tuple[str, object]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from snakemake_executor_plugin_frceapi.dependency import parse
-from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.partitions.need import Need
+from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, PartitionTable
 from snakemake_executor_plugin_frceapi.resources.asked import Asked
 from snakemake_executor_plugin_frceapi.resources.table import NOTED, asks_for_something, whole_number
 
@@ -20,14 +21,16 @@ class RequestDefaults:
     """What is asked for a job whose rule does not say.
 
     Attributes:
-        partition: partition name, or None: then each rule must name one.
+        partition: partition name, or None: then the table chooses one.
         mem_mb_per_cpu: memory per CPU in MB.
         runtime_minutes: time limit in minutes, or None: then the partition's own applies.
+        table: the partitions and their caps; where it is empty, each rule must name one.
     """
 
     partition: str | None
     mem_mb_per_cpu: int
     runtime_minutes: int | None
+    table: PartitionTable = NO_TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +72,55 @@ def build_request(
         The request, and what the user should be told about it.
 
     Raises:
-        JobError: a value cannot be right, two contradict each other, or the API cannot express one.
+        JobError: a value cannot be right, two contradict each other, the API cannot express one, or no partition takes
+            the job.
     """
     asked = Asked(name, resources, members).with_extra()
     asked.refuse_inexpressible()
-    ntasks, ntasks_per_node = _tasks(asked)
-    per_cpu, per_node = _memory(asked)
-    runtime = asked.number("runtime") or defaults.runtime_minutes
+    need = _need(asked, threads, defaults)
     request = JobRequest(
-        partition=_partition(asked, defaults.partition),
-        ntasks=ntasks,
+        partition=_partition(asked, need, defaults),
+        ntasks=need.tasks,
         ntasks_per_core=_tasks_per_core(asked),
-        ntasks_per_node=ntasks_per_node,
+        ntasks_per_node=need.tasks_per_node,
+        cpus_per_task=need.cpus_per_task,
+        mem_mb_per_cpu=need.mem_mb_per_cpu,
+        mem_mb_per_node=need.mem_mb_per_node,
+        dependency=_dependency(asked),
+        time_limit_minutes=need.runtime_minutes,
+    )
+    return request, tuple(_notices(asked, defaults, need))
+
+
+def _need(asked: Asked, threads: int, defaults: RequestDefaults) -> Need:
+    """What the job needs of its partition."""
+    tasks, tasks_per_node = _tasks(asked)
+    per_cpu, per_node = _memory(asked)
+    return Need(
         cpus_per_task=_cpus_per_task(asked, threads),
+        tasks=tasks,
+        tasks_per_node=tasks_per_node,
         mem_mb_per_cpu=per_cpu if per_cpu or per_node else defaults.mem_mb_per_cpu,
         mem_mb_per_node=per_node,
-        dependency=_dependency(asked),
-        time_limit_minutes=runtime,
+        runtime_minutes=asked.number("runtime") or defaults.runtime_minutes,
+        mpi=bool(asked.resources.get("mpi")),
     )
-    return request, tuple(_notices(asked, defaults, memory=per_cpu or per_node, runtime=runtime))
 
 
-def _partition(asked: Asked, default: str | None) -> str:
+def _partition(asked: Asked, need: Need, defaults: RequestDefaults) -> str:
+    """The partition that the rule or the setting names, else the one that fits best."""
     name, value = asked.first("frceapi_partition", "slurm_partition")
     if value is None:
-        name, value = "--frceapi-partition", default
-    if not value and value != 0:
-        raise asked.error(
-            "no partition is given",
-            f"set --frceapi-partition for all rules, or {asked.option('slurm_partition', 'NAME')}",
-        )
+        name, value = "--frceapi-partition", defaults.partition
+    if value is None:
+        with asked.named():
+            return defaults.table.choose(need, asked.option)
     if isinstance(value, bool) or not isinstance(value, int | str) or not _PARTITION.fullmatch(str(value)):
         raise asked.error(
             f"{name}={value!r} is not a partition name", "give one name of letters, digits, '_', '.' and '-'"
         )
+    with asked.named():
+        defaults.table.check(need, str(value), asked.option)
     return str(value)
 
 
@@ -179,26 +197,23 @@ def _dependency(asked: Asked) -> str | None:
     _, value = asked.first("frceapi_dependency", "dependency")
     if not asks_for_something(value):
         return None
-    try:
+    with asked.named():
         return str(parse(str(value)))
-    except JobError as error:
-        problem, _, remedy = str(error).rpartition("; ")
-        raise asked.error(problem, remedy) from None
 
 
-def _notices(asked: Asked, defaults: RequestDefaults, memory: int | None, runtime: int | None) -> Iterator[Notice]:
+def _notices(asked: Asked, defaults: RequestDefaults, need: Need) -> Iterator[Notice]:
     """Notices about what was left out or filled in."""
     for name in NOTED:
         if asks_for_something(value := asked.resources.get(name)):
             text = f"{name}={value!r} is ignored, the API cannot express it; take it out to end this notice"
             yield Notice(name, asked.name, text)
-    if memory is None:
+    if not any(_memory(asked)):
         text = (
             f"no memory is asked for, so {defaults.mem_mb_per_cpu} MB per CPU are; set mem_mb or mem_mb_per_cpu in the "
             "rule, or --frceapi-default-mem-mb-per-cpu"
         )
         yield Notice("default-memory", asked.name, text)
-    if runtime is None:
+    if need.runtime_minutes is None:
         remedy = "set runtime in the rule, or --frceapi-default-runtime"
         text = f"no time limit is asked for, so it is the partition's; {remedy}"
         yield Notice("default-runtime", asked.name, text)

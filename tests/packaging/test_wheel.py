@@ -67,6 +67,7 @@ def test_wheel_holds_package_and_nothing_else(distributions: Distributions) -> N
     names = zipfile.ZipFile(distributions.wheel).namelist()
 
     assert {f"{PACKAGE}/__init__.py", f"{PACKAGE}/py.typed", f"{PACKAGE}/sandbox/__init__.py"} <= set(names)
+    assert {f"{PACKAGE}/run.sh", f"{PACKAGE}/partitions/frce.yaml"} <= set(names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE}
     package = ROOT / PACKAGE
     files = (path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
@@ -79,6 +80,7 @@ def test_sdist_holds_tests_and_licence(distributions: Distributions) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {"LICENSE", "README.md", "pyproject.toml", "tests/packaging/test_wheel.py"} <= names
+    assert f"{PACKAGE}/partitions/frce.yaml" in names
 
 
 def test_wheel_shows_every_setting_in_help(bin_directory: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.lookahead import NotAhead
+from snakemake_executor_plugin_frceapi.partitions.table import Partition, PartitionTable
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -49,10 +52,10 @@ HEARTBEAT = Path("/spool/heartbeat-run")
 class World:
     """A run directory and what prepares jobs for it."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, defaults: RequestDefaults | None = None) -> None:
         self.spool = Spool(top / "spool")
         self.held: list[set[str]] = []
-        defaults = RequestDefaults("norm", 4000, None)
+        defaults = defaults or RequestDefaults("norm", 4000, None)
         self.preparation = Preparation(self.spool, defaults, Encoding(), top / "logs", SHARED, self.hold, HEARTBEAT)
 
     def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
@@ -216,6 +219,20 @@ def test_looks_into_no_job_without_a_dependency(world: World) -> None:
 
     assert world.preparation.prepare(JOB, None)[0].upstream == ()
     assert world.preparation.prepare(any_of, None)[0].upstream == ()
+
+
+@pytest.mark.parametrize(("longest", "fits"), [(100, True), (99, False)])
+def test_counts_the_wait_at_the_gate(tmp_path: Path, longest: int, *, fits: bool) -> None:
+    """A job that goes ahead has ten minutes more, which its partition must allow as well."""
+    table = PartitionTable("table.yaml", (Partition(name="day", caps={"max_runtime": longest}),))
+    world = World(tmp_path, RequestDefaults(None, 4000, None, table))
+    upstream, _ = world.preparation.prepare(JOB, None)
+    upstream.external_jobid = "7"
+
+    assert upstream.request.partition == "day"
+    with nullcontext() if fits else pytest.raises(NotAhead, match="no time for a wait at the gate"):
+        ahead, _ = world.preparation.prepare(JOB, None, [upstream])
+        assert ahead.request == replace(upstream.request, dependency="afterok:7", time_limit_minutes=100)
 
 
 def test_resumes_what_an_earlier_run_has_submitted(world: World) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
+from snakemake_executor_plugin_frceapi.partitions.table import Partition, PartitionTable
 from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request, parse_extra
 from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS
 from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED, SENT
@@ -260,6 +261,52 @@ def test_refuses_a_job_without_partition() -> None:
     """The message says how to name one for all rules and for this one."""
     with pytest.raises(JobError, match=r"rule align: no partition.*--frceapi-partition.*align:slurm_partition=NAME"):
         build_request("align", {}, 2, RequestDefaults(None, 4000, None))
+
+
+TABLE = PartitionTable(
+    "table.yaml",
+    (
+        Partition(name="hour", caps={"max_runtime": 60, "max_threads": 8, "max_mem_mb": 16_000}),
+        Partition(name="day", caps={"max_runtime": 1440, "max_mpi_tasks": 4}, only_named=True),
+        Partition(name="week", caps={"max_runtime": 7 * 1440}),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("resources", "default", "expected"),
+    [
+        pytest.param({"runtime": 50}, None, "hour", id="chosen"),
+        pytest.param({"runtime": 50, "mem_mb": 20_000}, None, "week", id="chosen-by-memory"),
+        pytest.param({}, None, "week", id="chosen-by-default-runtime"),
+        pytest.param({"runtime": 50, "slurm_partition": "week"}, "hour", "week", id="rule-wins"),
+        pytest.param({"runtime": 50, "frceapi_partition": "day"}, None, "day", id="only-named"),
+        pytest.param({"runtime": 50}, "week", "week", id="setting-wins"),
+        pytest.param({"runtime": 50}, "elsewhere", "elsewhere", id="unknown-to-the-table"),
+    ],
+)
+def test_finds_the_partition(resources: dict[str, object], default: str | None, expected: str) -> None:
+    """The rule names the partition, else the setting, else the one that fits best is chosen."""
+    defaults = RequestDefaults(default, 2000, 600, TABLE)
+
+    assert build_request("align", resources, 8, defaults)[0].partition == expected
+
+
+@pytest.mark.parametrize(
+    ("resources", "default", "words"),
+    [
+        ({"runtime": 10**5}, None, ["no partition takes 8 CPUs", "hour:", "day:", "week: 100000 min, at most 10080"]),
+        ({"runtime": 61, "slurm_partition": "hour"}, None, ["partition hour does not take", "61 min, at most 60"]),
+        ({"runtime": 1441}, "day", ["partition day does not take", "1441 min, at most 1440"]),
+        ({"mpi": "srun", "tasks": 5}, "day", ["partition day does not take 5 tasks", "5 MPI tasks, at most 4"]),
+    ],
+)
+def test_refuses_what_no_partition_takes(resources: dict[str, object], default: str | None, words: list[str]) -> None:
+    """The caps hold for a partition that was named as for those that could be chosen."""
+    with pytest.raises(JobError) as caught:
+        build_request("align", resources, 8, RequestDefaults(default, 2000, 600, TABLE))
+
+    assert [word for word in ["rule align: ", *words] if word not in str(caught.value)] == []
 
 
 def test_refuses_a_default_partition_by_the_name_of_its_setting() -> None:
