@@ -46,6 +46,7 @@ class RunScript:
         scratch: directory on the node in which the job gets its own ``TMPDIR``, or None.
         umask: file mode creation mask of the job command.
         watch_seconds: seconds between two looks for an order, and for the end of an upstream job.
+        name: what the job calls itself at Slurm, in characters that mean nothing to it; empty: it keeps its name.
         ask_limit: whether the job asks Slurm which time limit it got.
         upstream: run directories of the submissions whose commands must have ended well before this one begins.
         upstream_seconds: how long to look for those ends; a new name in a directory can stay invisible for as long as
@@ -69,6 +70,7 @@ class RunScript:
     scratch: Path | None = None
     umask: int = 0o022
     watch_seconds: int = 2
+    name: str = ""
     ask_limit: bool = False
     upstream: Sequence[Path] = ()
     upstream_seconds: int = 90
@@ -89,6 +91,7 @@ class RunScript:
             "scratch": self.scratch or "",
             "umask": f"{self.umask:04o}",
             "watch_seconds": self.watch_seconds,
+            "name": self.name,
             "ask_limit": "yes" if self.ask_limit else "",
             "upstream_seconds": self.upstream_seconds,
             "heartbeat": self.heartbeat or "",

@@ -65,6 +65,14 @@ def parse_start(text: str) -> Start | None:
         return None
 
 
+def parse_peak(text: str) -> int | None:
+    """Return the memory in MB that a job was seen to hold at most, or None where that is not known."""
+    try:
+        return int(_digits(_fields(text)["kb"])) // 1024
+    except (KeyError, ValueError):
+        return None
+
+
 def _fields(text: str) -> dict[str, str]:
     if not text.endswith("\n"):
         return {}

@@ -59,6 +59,7 @@ class Posting:
         match outcome:
             case Accepted(external_jobid):
                 self._journal.note(Event.ACCEPTED, item.token, external_jobid=external_jobid)
+                item.register(external_jobid)
             case Unknown(message):
                 self._journal.note(Event.UNKNOWN, item.token, message=message)
             case NotSent():

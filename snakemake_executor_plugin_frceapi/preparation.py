@@ -11,6 +11,7 @@ from typing import Any
 
 from snakemake_executor_plugin_frceapi.dependency import combine, parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
+from snakemake_executor_plugin_frceapi.job_table import add_job
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
@@ -24,6 +25,7 @@ from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 GATE_MINUTES = 10
 """How much longer the time limit of a job is that may have to wait at its gate."""
 
+_LONGEST_NAME = 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+=@-]")
 
 
@@ -113,7 +115,7 @@ class Preparation:
         if ahead_of:
             request = self._behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
         token = new_token()
-        upstream = self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
+        upstream = self._upstream(request)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
         script = replace(
@@ -124,12 +126,12 @@ class Preparation:
             command=self._spool.jobscript_command(token, job.jobscript, file_name),
             upstream=[self._spool.job_directory(other) for other in upstream],
             heartbeat=self._heartbeat if ahead_of else None,
+            name=_name_at_slurm(job),
             ask_limit=self._is_first_with_limit(request),
         )
         record = _record(job, request, upstream, logs)
-        write = functools.partial(
-            self._spool.write_job, token, job.jobscript, file_name, script, record, gated=bool(ahead_of)
-        )
+        gated = bool(ahead_of)
+        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record, gated=gated)
         submission = Submission(
             token=token,
             job_info=job_info,
@@ -140,6 +142,7 @@ class Preparation:
             body=self._body(request, token),
             log_directory=logs,
             prepare=write,
+            register=functools.partial(self._register, job.name, job.wildcards, logs),
             upstream=upstream,
         )
         return submission, notices
@@ -161,6 +164,7 @@ class Preparation:
             body=self._body(entry.request, entry.token),
             log_directory=entry.log_directory,
             prepare=lambda: None,
+            register=functools.partial(self._register, entry.rule, {}, entry.log_directory),
             upstream=entry.upstream,
             prepared=True,
             inherited=True,
@@ -182,14 +186,24 @@ class Preparation:
             raise NotAhead("its partition has no time for a wait at the gate")
         return behind
 
+    def _upstream(self, request: JobRequest) -> tuple[str, ...]:
+        return self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
+
     def _body(self, request: JobRequest, token: str) -> bytes:
         return encode_request(request, launcher(self._spool.job_directory(token)), self._encoding)
+
+    def _register(self, name: str, wildcards: Mapping[str, str], logs: Path, external_jobid: str) -> None:
+        add_job(self._log_root / "jobs.tsv", name, wildcards, logs, external_jobid)
 
     def _is_first_with_limit(self, request: JobRequest) -> bool:
         """Whether a job should ask Slurm for its time limit; one of a run is enough, and each would be a burden."""
         first = request.time_limit_minutes is not None and not self._limit_asked
         self._limit_asked = self._limit_asked or first
         return first
+
+
+def _name_at_slurm(job: ReadyJob) -> str:
+    return _UNSAFE.sub("_", ".".join([job.name, *job.wildcards.values()]))[:_LONGEST_NAME]
 
 
 def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_directory: Path) -> dict[str, object]:

@@ -103,6 +103,13 @@ frceapi_record_end() {
     done
 }
 
+# For people who look at the queue: the API gives every job the same name. No job waits for it, and none fails by it. A
+# sandbox's numbers mean nothing to a Slurm of the same machine.
+frceapi_rename() {
+    [ -n "$frceapi_name" ] && [ "${SLURM_CLUSTER_NAME:-sandbox}" != sandbox ] || return 0
+    (timeout 5 scontrol update "JobId=$frceapi_id" "JobName=$frceapi_name" </dev/null >/dev/null 2>&1 &)
+}
+
 # Whether a run directory, this job's own if none is named, holds the order to cancel.
 frceapi_cancel_ordered() {
     local order=
@@ -285,12 +292,37 @@ frceapi_make_tmpdir() {
     trap 'rm -rf -- "$frceapi_tmpdir"' EXIT
 }
 
+# Adds the resident memory of a process and of all below it, in pages. A child stands in the list of the thread that
+# began it (proc(5)); of a job with very many threads a part is measured.
+frceapi_add_memory() {
+    local resident list child children
+    read -r _ resident _ <"/proc/$1/statm" || return
+    frceapi_pages=$((frceapi_pages + resident))
+    for list in "/proc/$1/task/"*/children; do
+        [ "$((frceapi_lists += 1))" -le 500 ] || return
+        children=()
+        read -r -a children <"$list"
+        for child in "${children[@]}"; do frceapi_add_memory "$child"; done
+    done
+}
+
+# A job that is killed for its memory leaves no end, so the peak stands there before.
+frceapi_note_memory() {
+    frceapi_pages=0 frceapi_lists=0
+    frceapi_add_memory "$frceapi_child"
+    [ "$frceapi_pages" -gt "$((frceapi_most_pages + frceapi_most_pages / 20))" ] || return 0
+    frceapi_most_pages=$frceapi_pages
+    printf 'kb=%s\n' "$((frceapi_pages * frceapi_page_kb))" >"$frceapi_directory/peak"
+}
+
 frceapi_watch() {
-    local looks=0
+    local looks=0 frceapi_most_pages=0 frceapi_page_kb
+    frceapi_page_kb=$(($(getconf PAGESIZE || echo 4096) / 1024))
     # Where the run script itself was killed, its number can soon be that of another process.
     while sleep "$frceapi_watch_seconds" && kill -0 $$; do
         if frceapi_is_given_up; then looks=$((looks + 1)); else looks=0; fi
         if [ "$looks" -ge 2 ] || frceapi_cancel_ordered; then kill -USR1 $$; fi
+        frceapi_note_memory
     done
 }
 
@@ -352,6 +384,7 @@ frceapi_main() {
     frceapi_repeat_own_end
     trap 'frceapi_leave 143 signal' TERM INT HUP
     frceapi_record_start
+    frceapi_rename
     ! frceapi_cancel_ordered || frceapi_leave 143 cancelled "this job was cancelled before it started"
     [ -z "$frceapi_heartbeat" ] || frceapi_await_gate
     [ "${#frceapi_upstream[@]}" = 0 ] || frceapi_await_upstream

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
-from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_start
+from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import End
 
 _LONGEST_MARKER = 4096
@@ -197,6 +197,10 @@ class Spool:
     def start(self, token: str) -> Start | None:
         """Return what the job of a submission recorded as it started, or None."""
         return parse_start(_read(self.job_directory(token) / "started"))
+
+    def peak_mb(self, token: str) -> int | None:
+        """Return the memory in MB that the job of a submission was seen to hold at most, or None."""
+        return parse_peak(_read(self.job_directory(token) / "peak"))
 
     def forget_end(self, token: str) -> None:
         """Take an end out of the listing of ends, which so does not grow with the run."""

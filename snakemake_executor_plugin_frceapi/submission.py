@@ -32,7 +32,7 @@ class Result:
     message: str = ""
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
@@ -51,6 +51,7 @@ class Submission:
         body: the encoded request.
         log_directory: directory of its log.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
+        register: called with the external jobid as soon as the API is known to have taken it.
         prepare: writes its run directory; called once, before the first POST.
         prepared: whether that was done.
         inherited: whether an earlier run has submitted it.
@@ -79,6 +80,7 @@ class Submission:
     body: bytes
     log_directory: Path
     prepare: Callable[[], None]
+    register: Callable[[str], None] = _nothing
     upstream: tuple[str, ...] = ()
     prepared: bool = False
     inherited: bool = False

@@ -52,7 +52,8 @@ class Verdicts:
         if not has_own_end(item) and (upstream := self._failed_upstream(item)):
             return describe_not_run(item, upstream)
         has_started = item.history.end is not None or self._spool.start(item.token) is not None
-        return describe(item, verdict, last_lines(item.log, SHOWN_LINES), has_started=has_started)
+        lines = last_lines(item.log, SHOWN_LINES)
+        return describe(item, verdict, lines, has_started=has_started, peak_mb=self._spool.peak_mb(item.token))
 
     def _failed_upstream(self, item: Submission) -> str:
         """The first of its upstream jobs that has failed, empty if none has: then its own command never begins."""

@@ -39,7 +39,7 @@ def test_job_over_its_time_limit_tells_how_to_raise_it(desk: Desk) -> None:
 
     assert result.exit_code == 1
     assert "ended by a signal from outside (state TIMEOUT)" in result.output
-    assert "It asked for 5 min; more with: --set-resources one:runtime=10" in result.output
+    assert "more with: --set-resources one:runtime=10, or" in result.output
 
 
 def test_cancelled_job_is_told_as_such(desk: Desk) -> None:

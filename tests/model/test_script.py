@@ -260,9 +260,9 @@ def tell(story: Sequence[str], node: Node, spool: Spool) -> None:
 
 
 def markers(spool: Spool) -> dict[str, object]:
-    """What jobs have left in their run directory and in the listing of ends, without times and places."""
+    """What jobs have left in their run directory and in the listing of ends, without times, places and memory."""
     directory = spool.job_directory(TOKEN)
-    paths = [path for path in directory.glob("[!.]*") if path.name not in OF_SUBMITTER]
+    paths = [path for path in directory.glob("[!.]*") if path.name not in (*OF_SUBMITTER, "peak")]
     found: dict[str, object] = {path.name: marker(path) for path in paths}
     done = spool.done_entry(TOKEN)
     return found | ({"done": marker(done)} if done.exists() else {})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.failure import describe
-from snakemake_executor_plugin_frceapi.job import JobRequest, JobState
+from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Work
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, History, Outcome, Verdict
 
@@ -24,17 +24,19 @@ def failed(
     request: JobRequest = PER_NODE,
     lines: tuple[str, ...] = (),
     started: bool = True,
+    peak: int | None = None,
+    rules: tuple[str, ...] = ("map",),
 ) -> str:
     """The message for a job of rule map that failed."""
     marker = end and End(
-        external_jobid="7", restart=0, exit_code=end[0], cause=end[1], start=0.0, end=1.0, cpu_seconds=1.0
+        external_jobid="7", restart=0, exit_code=end[0], cause=end[1], start=0.0, end=3630.0, cpu_seconds=1.0
     )
     submission = Submission(
         token="t",
         job_info=None,
         rule="map",
         attempt=1,
-        works=(),
+        works=tuple(Work(rule, (), "") for rule in rules),
         request=request,
         body=b"",
         log_directory=Path("/logs/rule_map"),
@@ -42,7 +44,7 @@ def failed(
         external_jobid="7",
         history=History(state=state, end=marker),
     )
-    return describe(submission, VERDICT, lines, has_started=started)
+    return describe(submission, VERDICT, lines, has_started=started, peak_mb=peak)
 
 
 def test_shows_everything_on_lines_of_its_own() -> None:
@@ -83,25 +85,81 @@ def test_names_the_state_that_is_known(state: JobState | None, end: tuple[int, C
 
 
 @pytest.mark.parametrize(
-    ("state", "request_", "words"),
+    ("state", "request_", "facts", "option"),
     [
-        (JobState.TIMEOUT, PER_NODE, "It asked for 60 min; more with: --set-resources map:runtime=120"),
-        (JobState.OUT_OF_MEMORY, PER_NODE, "It asked for 4000 MB; more with: --set-resources map:mem_mb=8000"),
+        (JobState.TIMEOUT, PER_NODE, "It asked for 60 min and ran for 60.5 min", "map:runtime=120"),
+        (
+            JobState.TIMEOUT,
+            JobRequest(partition="norm"),
+            "It asked for no time limit, so it got the partition's and ran for 60.5 min",
+            "map:runtime=122",
+        ),
+        (JobState.OUT_OF_MEMORY, PER_NODE, "It asked for 4000 MB and was seen to hold 3900 MB", "map:mem_mb=8000"),
         (
             JobState.OUT_OF_MEMORY,
-            PER_CPU,
-            "It asked for 500 MB per CPU; more with: --set-resources map:mem_mb_per_cpu=1000",
+            replace(PER_CPU, cpus_per_task=4, ntasks=2),
+            "It asked for 500 MB per CPU (4000 MB in all) and was seen to hold 3900 MB",
+            "map:mem_mb_per_cpu=1000",
         ),
     ],
 )
-def test_names_the_line_that_raises_a_limit(state: JobState, request_: JobRequest, words: str) -> None:
-    """A limit that was hit comes with what was asked for and the option that asks for more."""
-    assert f"\n        {words}\n" in failed(state, request=request_, end=(1, Cause.OWN))
+def test_names_the_lines_that_raise_a_limit(state: JobState, request_: JobRequest, facts: str, option: str) -> None:
+    """A limit that was hit comes with what was asked and used, and with the options that ask for more."""
+    message = failed(state, request=request_, end=(1, Cause.OWN), peak=3900)
+
+    assert message.splitlines()[1].strip() == (
+        f"{facts}; more with: --set-resources {option}, "
+        f"or with each attempt: --retries 2 --set-resources '{option}*attempt'"
+    )
+
+
+def test_tells_only_what_was_seen() -> None:
+    """Of a job that left no end, the time is not known; of one that was never measured, nor is the memory."""
+    assert "It asked for 60 min; more" in failed(JobState.TIMEOUT)
+    assert "It asked for 4000 MB; more" in failed(JobState.OUT_OF_MEMORY)
+    assert "It asked for 500 MB per CPU; more" in failed(JobState.OUT_OF_MEMORY, request=PER_CPU)
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "peak", "shown"),
+    [
+        (JobState.FAILED, None, 3600, True),
+        (JobState.FAILED, None, 3599, False),
+        (JobState.FAILED, None, None, False),
+        (JobState.CANCELLED, None, 3900, False),
+        (None, (137, Cause.OWN), 3900, True),
+        (JobState.FAILED, (137, Cause.OWN), 3900, True),
+        (JobState.FAILED, (1, Cause.OWN), 3900, False),
+        (JobState.FAILED, (143, Cause.SIGNAL), 3900, False),
+    ],
+)
+def test_suspects_the_memory_of_a_job_that_was_killed_near_its_limit(
+    state: JobState | None,
+    end: tuple[int, Cause] | None,
+    peak: int | None,
+    shown: bool,  # noqa: FBT001
+) -> None:
+    """SIGKILL together with a measured peak of nine tenths of what was asked, and nothing less, is such a case."""
+    message = failed(state, end=end, peak=peak)
+
+    assert ("It was killed, probably for its memory. It asked for 4000 MB" in message) == shown
+
+
+def test_suspects_no_memory_where_none_was_asked() -> None:
+    """Without a limit there is nothing to be near to."""
+    assert "memory" not in failed(JobState.FAILED, peak=3900, request=JobRequest(partition="norm"))
+
+
+def test_names_the_rules_of_a_group() -> None:
+    """No option takes a group: what it asks for follows from its rules."""
+    message = failed(JobState.TIMEOUT, rules=("a", "b"))
+
+    assert "It asked for 60 min; Snakemake works that out from the rules of the group: raise runtime in a, b" in message
 
 
 @pytest.mark.parametrize("state", [JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.FAILED, JobState.CANCELLED])
 def test_gives_no_advice_where_nothing_was_asked(state: JobState) -> None:
-    """Without a limit of the job's own there is none to raise."""
+    """Without a limit of the job's own, and without an end that tells how long it ran, there is none to raise."""
     assert failed(state, request=JobRequest(partition="norm")).count("\n") == 2
 
 

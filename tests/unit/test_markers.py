@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
+from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250 gate=30\n"
@@ -38,6 +38,14 @@ def test_reads_no_torn_marker(end_cut: int, start_cut: int) -> None:
     """A marker of which any part is missing at its end is no marker."""
     assert parse_end(END[:end_cut]) is None
     assert parse_start(START[:start_cut]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("kb=307200\n", 300), ("kb=0\n", 0), ("kb=3072", None), ("kb=-1\n", None), ("", None)]
+)
+def test_reads_a_peak_in_mb(text: str, expected: int | None) -> None:
+    """A peak that is torn or no number is not known."""
+    assert parse_peak(text) == expected
 
 
 NAMES = ["id", "restart", "exit", "cause", "start", "end", "cpu_ticks", "gate"]

@@ -108,6 +108,27 @@ def test_sends_as_much_whatever_the_size_of_the_jobscript(world: World) -> None:
     assert len(bodies[0]) == len(bodies[1]) < 4000
 
 
+def test_names_the_job_after_rule_and_wildcards(world: World) -> None:
+    """The name at Slurm has safe characters only and is short."""
+    names = []
+    for job in (JOB, replace(JOB, wildcards={"w": "a b/$(c)" + "x" * 99})):
+        submission, _ = world.preparation.prepare(job, None)
+        submission.prepare()
+        names += [line for line in world.script(submission.token) if line.startswith("frceapi_name=")]
+
+    assert names == ["frceapi_name=map.A1.2", "frceapi_name=map.a_b___c_" + "x" * 52]
+
+
+def test_registers_the_job_in_the_table(world: World, tmp_path: Path) -> None:
+    """A job that the API has taken stands in the table of the log directory."""
+    submission, _ = world.preparation.prepare(JOB, None)
+    submission.register("101")
+
+    (row,) = (tmp_path / "logs" / "jobs.tsv").read_text().splitlines()[1:]
+    log = tmp_path / "logs" / "rule_map" / "A1_2" / "101.log"
+    assert row.split("\t") == ["101", "map", "sample=A1,unit=2", str(log)]
+
+
 def test_writes_nothing_before_it_is_sent(world: World) -> None:
     """Preparing a job leaves no trace; the run directory is written when the submission is sent."""
     submission, _ = world.preparation.prepare(JOB, None)

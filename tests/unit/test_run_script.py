@@ -7,6 +7,7 @@ import shlex
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.environment import encode
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
+from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 PATIENCE_SECONDS = 60.0
@@ -116,6 +117,11 @@ class Node:
     def log(self, jobid: int = 7) -> str:
         """The log of a job."""
         return (self.script.log_directory / f"{jobid}.log").read_text()
+
+    def peak_mb(self) -> int:
+        """The memory that the job was seen to hold at most."""
+        path = self.directory / "peak"
+        return (parse_peak(path.read_text()) or 0) if path.exists() else 0
 
     def wrote(self, name: str) -> bool:
         """Whether a job wrote a file in its working directory."""
@@ -719,3 +725,49 @@ def test_touches_nothing_of_slurms_working_directory(node: Node) -> None:
     node.run()
 
     assert list((node.top / "slurm").iterdir()) == []
+
+
+def test_job_renames_itself(node: Node) -> None:
+    """On a cluster the job takes the name that it was given, and does not wait for Slurm's answer."""
+    node.program(
+        "scontrol", f"printf '%s\\n' \"$@\" >{node.top}/renamed.part; mv {node.top}/renamed.part {node.top}/renamed"
+    )
+    node.runs("true", name="map.A1")
+
+    assert node.run(SLURM_CLUSTER_NAME="fnlcr") == 0
+    wait_until((node.top / "renamed").exists)
+    assert (node.top / "renamed").read_text().splitlines() == ["update", "JobId=7", "JobName=map.A1"]
+
+
+@pytest.mark.parametrize("program", ["exec sleep 60", "exit 1", "kill -9 $$"])
+def test_job_waits_for_no_name(node: Node, program: str) -> None:
+    """A Slurm that does not answer, or refuses, neither holds the job up nor fails it, nor speaks in its log."""
+    node.program("scontrol", program)
+    node.runs("echo done", name="map.A1")
+
+    assert node.run(SLURM_CLUSTER_NAME="fnlcr") == 0
+    assert node.log() == "done\n"
+
+
+@pytest.mark.parametrize(("name", "cluster"), [("", "fnlcr"), ("map", "sandbox"), ("map", "")])
+def test_job_keeps_its_name_elsewhere(node: Node, name: str, cluster: str) -> None:
+    """In a sandbox, whose numbers mean nothing to a Slurm of the machine, nobody is asked."""
+    node.program("scontrol", f"touch {node.top}/asked")
+    node.runs("sleep 0.5", name=name)
+
+    assert node.run(SLURM_CLUSTER_NAME=cluster) == 0
+    assert not (node.top / "asked").exists()
+
+
+def test_records_the_memory_of_all_processes(node: Node) -> None:
+    """What the job command and all below it held together is there while the job still runs."""
+    hold = "x = bytearray(60 << 20); import time; time.sleep(60)"
+    threaded = (
+        "import subprocess, sys, threading; "
+        f"threading.Thread(target=lambda: subprocess.run([sys.executable, '-c', '{hold}'])).start()"
+    )
+    node.runs(f"{sys.executable} -c '{hold}' & {sys.executable} -c \"{threaded}\" & wait")
+    node.start()
+
+    wait_until(lambda: node.peak_mb() >= 120)
+    assert node.peak_mb() < 400

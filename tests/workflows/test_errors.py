@@ -461,12 +461,12 @@ def test_failed_rule_shows_why(workflow: MakeWorkflow, arguments: list[str]) -> 
 @pytest.mark.parametrize(
     ("work", "time_limit", "state", "remedy"),
     [
-        ("sleep 60", "00-00:00:01", "TIMEOUT", "1 min; more with: --set-resources a:runtime=2"),
+        ("sleep 60", "00-00:00:01", "TIMEOUT", "more with: --set-resources a:runtime=2, or"),
         (
             "(head -c 300m /dev/zero; sleep 60) | tail",
             "00-00:01:00",
             "OUT_OF_MEMORY",
-            "100 MB; more with: --set-resources a:mem_mb=200",
+            "more with: --set-resources a:mem_mb=200, or",
         ),
     ],
     ids=["time", "memory"],

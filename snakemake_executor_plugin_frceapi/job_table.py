@@ -1,0 +1,38 @@
+"""A table in the log directory that tells which job is which: the API gives every job of a user the same name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+_HEAD = ("external_jobid", "rule", "wildcards", "log")
+
+
+def add_job(table: Path, rule: str, wildcards: Mapping[str, str], log_directory: Path, external_jobid: str) -> None:
+    """Add a job that the API has taken; what cannot be written is left out, because no job depends on it.
+
+    Args:
+        table: the file, made with a head if it does not exist.
+        rule: name of the rule or group.
+        wildcards: the job's wildcards by name.
+        log_directory: directory of its log.
+        external_jobid: its number at Slurm.
+    """
+    shown = ",".join(f"{name}={value}" for name, value in wildcards.items())
+    with suppress(OSError):
+        table.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            _append(table, _HEAD, os.O_EXCL)
+        _append(table, (external_jobid, rule, shown, str(log_directory / f"{external_jobid}.log")))
+
+
+def _append(table: Path, cells: Iterable[str], flags: int = 0) -> None:
+    """Append a row by one write, so that rows of two threads or runs do not mix."""
+    row = "\t".join("".join(c if c.isprintable() else "?" for c in cell) for cell in cells) + "\n"
+    descriptor = os.open(table, os.O_WRONLY | os.O_APPEND | os.O_CREAT | flags, 0o666)
+    try:
+        os.write(descriptor, row.encode("utf-8", "backslashreplace"))
+    finally:
+        os.close(descriptor)
