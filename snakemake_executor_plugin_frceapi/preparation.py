@@ -112,8 +112,7 @@ class Preparation:
             NotAhead: it cannot wait for others in the queue.
         """
         request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
-        if ahead_of:
-            request = self._behind(request, [item.external_jobid for item in ahead_of if item.external_jobid])
+        request = self._behind(request, ahead_of) if ahead_of else request
         token = new_token()
         upstream = self._upstream(request)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
@@ -173,13 +172,13 @@ class Preparation:
             external_jobid=entry.external_jobid,
         )
 
-    def _behind(self, request: JobRequest, external_jobids: Sequence[str]) -> JobRequest:
+    def _behind(self, request: JobRequest, others: Sequence[Submission]) -> JobRequest:
         """Return a request that waits for other jobs, and has time to wait at its gate as well."""
         asked = parse(request.dependency) if request.dependency else None
         minutes = request.time_limit_minutes
         behind = replace(
             request,
-            dependency=str(combine(asked, external_jobids)),
+            dependency=str(combine(asked, [item.external_jobid for item in others if item.external_jobid])),
             time_limit_minutes=minutes + GATE_MINUTES if minutes else None,
         )
         if not self._defaults.table.takes(Need.of(behind), behind.partition):
