@@ -89,12 +89,21 @@ class Asked:
             remedy = f"{error}, or switch slurm_extra off with {self.option('slurm_extra', '0')}"
             raise self.error(f"slurm_extra={text!r}", remedy) from None
 
-    def refuse_inexpressible(self) -> None:
-        """Raise `JobError` about the first resource that the API cannot express."""
-        for name, why in REFUSED.items():
-            value = self.resources.get(name)
-            if asks_for_something(value):
-                raise self.error(
-                    f"the API cannot express {name}={value!r}, because {why}",
-                    f"take it out of the rule or switch it off with {self.option(name, '0')}",
-                )
+    def wish(self, name: str) -> object:
+        """The value of a resource, None if it asks for nothing."""
+        value = self.resources.get(name)
+        return value if asks_for_something(value) else None
+
+    def refuse(self, *names: str) -> None:
+        """Raise `JobError` about the first of some resources that asks for something."""
+        for name in names:
+            if self.wish(name) is not None:
+                raise self.inexpressible(name)
+
+    def inexpressible(self, name: str) -> JobError:
+        """Return the error about a resource that the API cannot express."""
+        value = self.resources.get(name)
+        return self.error(
+            f"the API cannot express {name}={value!r}, because {REFUSED[name]}",
+            f"take it out of the rule or switch it off with {self.option(name, '0')}",
+        )

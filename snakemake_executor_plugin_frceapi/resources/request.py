@@ -11,7 +11,14 @@ from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.partitions.need import Need
 from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, PartitionTable
 from snakemake_executor_plugin_frceapi.resources.asked import Asked
-from snakemake_executor_plugin_frceapi.resources.table import NOTED, asks_for_something, whole_number
+from snakemake_executor_plugin_frceapi.resources.gpus import asked_gpus
+from snakemake_executor_plugin_frceapi.resources.table import (
+    GPU_NAMES,
+    NOTED,
+    REFUSED,
+    asks_for_something,
+    whole_number,
+)
 
 _PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
 
@@ -76,7 +83,7 @@ def build_request(
             the job.
     """
     asked = Asked(name, resources, members).with_extra()
-    asked.refuse_inexpressible()
+    asked.refuse(*(key for key in REFUSED if key not in GPU_NAMES))
     need = _need(asked, threads, defaults)
     request = JobRequest(
         partition=_partition(asked, need, defaults),
@@ -96,6 +103,7 @@ def _need(asked: Asked, threads: int, defaults: RequestDefaults) -> Need:
     """What the job needs of its partition."""
     tasks, tasks_per_node = _tasks(asked)
     per_cpu, per_node = _memory(asked)
+    gpu, gpu_model = asked_gpus(asked, defaults.table)
     return Need(
         cpus_per_task=_cpus_per_task(asked, threads),
         tasks=tasks,
@@ -103,6 +111,8 @@ def _need(asked: Asked, threads: int, defaults: RequestDefaults) -> Need:
         mem_mb_per_cpu=per_cpu if per_cpu or per_node else defaults.mem_mb_per_cpu,
         mem_mb_per_node=per_node,
         runtime_minutes=asked.number("runtime") or defaults.runtime_minutes,
+        gpu=gpu,
+        gpu_model=gpu_model,
         mpi=bool(asked.resources.get("mpi")),
     )
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 
-_NO_GPU = "the API has no key for GPUs"
-_NO_CLUSTER = "the API submits to one cluster"
+_NO_GPU = (
+    "it has no key for GPUs and no partition is known to give a job one unasked (provides_gpu in a file for "
+    "--frceapi-partition-config)"
+)
+_NO_CLUSTER = "it submits to one cluster"
+
+GPU_NAMES = ("gpu", "gpus", "gpu_model", "gres", "cpus_per_gpu", "tasks_per_gpu")
+"""Resources about GPUs; some of them can be met by a partition that gives each job a GPU unasked."""
 
 REFUSED = {
-    **dict.fromkeys(("gpu", "gpus", "gpu_model", "gres", "cpus_per_gpu", "tasks_per_gpu"), _NO_GPU),
-    "constraint": "the API has no key for features of nodes",
+    **dict.fromkeys(GPU_NAMES, _NO_GPU),
+    "constraint": "it has no key for features of nodes",
     **dict.fromkeys(("cluster", "clusters", "slurm_cluster"), _NO_CLUSTER),
-    **dict.fromkeys(("reservation", "slurm_reservation"), "the API has no key for reservations"),
+    **dict.fromkeys(("reservation", "slurm_reservation"), "it has no key for reservations"),
 }
-"""Resources that would change where or how the job runs → why they cannot be expressed."""
+"""Resources that would change where or how the job runs, and have no key → why they cannot be expressed."""
 
 NOTED = ("slurm_account", "qos")
 """Resources that only account for the job, and for which the API has no key."""

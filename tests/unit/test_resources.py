@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
-from snakemake_executor_plugin_frceapi.partitions.table import Partition, PartitionTable
+from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, Partition, PartitionTable
 from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request, parse_extra
 from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS
 from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED, SENT
@@ -324,6 +324,51 @@ def test_refuses_each_inexpressible_resource(key: str) -> None:
     assert build_request("align", {key: 0}, 2, DEFAULTS)[0] == request()
 
 
+GPU_TABLE = PartitionTable(
+    partitions=(
+        Partition(name="norm"),
+        Partition(name="gpu", max_gpu=8, provides_gpu=2, gpu_models=("a100",), only_named=True),
+    )
+)
+GPU_DEFAULTS = RequestDefaults(partition=None, mem_mb_per_cpu=4000, runtime_minutes=600, table=GPU_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("resources", "partition"),
+    [
+        ({}, "norm"),
+        ({"gpu": 0, "gres": ""}, "norm"),
+        ({"gpu": 1}, "gpu"),
+        ({"gpus": "2"}, "gpu"),
+        ({"gres": "gpu"}, "gpu"),
+        ({"gres": "gpu:a100:2"}, "gpu"),
+        ({"gpu_model": "a100"}, "gpu"),
+        ({"gpu": 1, "slurm_partition": "gpu"}, "gpu"),
+    ],
+)
+def test_sends_a_job_that_needs_gpus_where_there_are_some_unasked(resources: dict[str, object], partition: str) -> None:
+    """A partition that gives each job GPUs meets what the API cannot say."""
+    assert build_request("align", resources, 2, GPU_DEFAULTS)[0] == request(partition=partition)
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"gpu": 3}, "gives a job 2 GPU unasked"),
+        ({"gpu": 1, "slurm_partition": "norm"}, "gives a job no GPU unasked"),
+        ({"gres": "gpu:h100:1"}, "no GPU of model h100"),
+        ({"gpu_model": "a\n"}, r"gpu_model='a\n' is no model"),
+        ({"gpu": "many"}, "gpu='many' is not a whole number"),
+        ({"gres": "lscratch:10"}, "cannot express gres='lscratch:10'"),
+        ({"gpu": 1, "cpus_per_gpu": 4}, "cannot express cpus_per_gpu=4"),
+    ],
+)
+def test_refuses_gpus_that_no_partition_gives(resources: dict[str, object], words: str) -> None:
+    """More GPUs, other models and what else concerns them are refused where some come unasked."""
+    with pytest.raises(JobError, match=re.escape(words)):
+        build_request("align", resources, 2, GPU_DEFAULTS)
+
+
 @pytest.mark.parametrize("value", [None, 0, -1, "", " ", "0", False, 0.0])
 @pytest.mark.parametrize("key", ["gpu", "gres", "tasks_per_gpu", "qos"])
 def test_ignores_resources_that_ask_for_nothing(key: str, value: object) -> None:
@@ -415,7 +460,11 @@ sparse = st.dictionaries(
     st.sampled_from([*COUNTS, *REFUSED, *NOTED, "slurm_partition", "slurm_extra", "dependency"]), anything, max_size=3
 )
 default_values = st.builds(
-    RequestDefaults, st.none() | st.just("norm"), st.integers(1, 10**6), st.none() | st.integers(1, 10**5)
+    RequestDefaults,
+    st.none() | st.just("norm"),
+    st.integers(1, 10**6),
+    st.none() | st.integers(1, 10**5),
+    st.sampled_from([NO_TABLE, GPU_TABLE]),
 )
 
 
