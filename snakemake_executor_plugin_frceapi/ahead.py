@@ -12,54 +12,21 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import dataclass
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
+from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
 from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
-from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES, Preparation, ReadyJob
+from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
+from snakemake_executor_plugin_frceapi.room import Room
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
-from snakemake_executor_plugin_frceapi.verdicts import has_own_end
+from snakemake_executor_plugin_frceapi.tracker import is_over
 
 _BEAT_SECONDS = 30.0
-
-
-@dataclass(slots=True)
-class _Early:
-    """A job that went ahead.
-
-    Attributes:
-        job: Snakemake's job.
-        ready: what was known of it.
-        submission: its submission.
-        upstream: the jobs that make its inputs.
-        unfinished: those of them that Snakemake has not recorded yet.
-        is_open: whether its gate is open.
-    """
-
-    job: Any
-    ready: ReadyJob
-    submission: Submission
-    upstream: list[Any]
-    unfinished: set[Any]
-    is_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """The submission with which a job went ahead.
-
-    Attributes:
-        submission: that submission.
-        serves: whether it does what is wanted now.
-    """
-
-    submission: Submission
-    serves: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,36 +77,21 @@ class Vanguard:
         self._run = run
         self._spool = spool
         self._canceller = canceller
-        self._early: dict[tuple[str, ...], _Early] = {}
+        self._early: dict[tuple[str, ...], Early] = {}
         self._active: dict[Any, Submission] = {}
         self._due: deque[Any] = deque()
         self._refused: dict[tuple[str, ...], str] = {}
         self._counts: Counter[str] = Counter()
-        self._unwanted: dict[tuple[str, ...], _Early] = {}
-        self._held: deque[Callable[[], None]] = deque()
-        self._awaited = 0
+        self._unwanted: dict[tuple[str, ...], Early] = {}
+        self._leaving: list[Submission] = []
+        self._shut: list[Submission] = []
         self._has_failed = False
         self._beats = 0
         self._beaten = -_BEAT_SECONDS
         self._lock = threading.RLock()
-
-    def send(self, action: Callable[[], None]) -> None:
-        """Let a job that Snakemake has asked for into the run, as soon as the queue has room for it.
-
-        Args:
-            action: lets it in.
-        """
-        with self._lock:
-            self._awaited += 1
-            if self._reach.ahead and self._excess() > 0:
-                self._held.append(action)
-                return
-        action()
-
-    def note_ended(self) -> None:
-        """Note that a job that Snakemake has asked for has ended."""
-        with self._lock:
-            self._awaited -= 1
+        self._room = Room(horizon.jobs if horizon.ahead else None, self._others, self._lock)
+        self.send = self._room.send
+        self.note_ended = self._room.note_ended
 
     def note_submitted(self, job: Any, submission: Submission) -> None:
         """Note that the API has taken a job that Snakemake has asked for."""
@@ -152,7 +104,15 @@ class Vanguard:
         with self._lock:
             self._has_failed = self._has_failed or job.attempt > job.restart_times
             self._forget(job)
-            self._drop(list(self._early.values()) if self._ends() else self._behind(_members(job)))
+            self._drop(
+                list(self._early.values()) if self._ends() else those_behind(_members(job), self._early.values())
+            )
+
+    def note_restarted(self, job: Any) -> None:
+        """Drop what waits for a submission of a job that is replaced by another one."""
+        with self._lock:
+            self._forget(job)
+            self._drop(those_behind(_members(job), self._early.values()))
 
     def note_finished(self, job: Any) -> None:
         """Note that Snakemake has recorded a job."""
@@ -177,13 +137,13 @@ class Vanguard:
             early = self._early.pop(_key(ready), None)
             if early is None:
                 return None
-            serves = self._serves(early, ready, fresh)
+            serves = early.serves(ready, fresh, self._spool)
             if serves:
-                self._awaited += 1
+                self._room.note_attached()
                 self._counts["attached"] += 1
-                self._spool.open_gate(early.submission.token)
+                self._shut += [] if self._spool.open_gate(early.submission.token) else [early.submission]
             else:
-                self._drop([early])
+                self._drop([early, *those_behind([early.job], self._early.values())])
                 del self._unwanted[_key(ready)]
             return Attempted(early.submission, serves)
 
@@ -191,14 +151,15 @@ class Vanguard:
         """Open the gates that may be opened, and send ahead what may go."""
         if not self._reach.ahead:
             return
-        with self._run.paused(), self._lock:
-            self._beat()
-            self._open_gates()
-            while self._held and self._excess() < len(self._held):
-                self._held.popleft()()
-            while self._due and self._has_room():
-                for job in behind(self._workflow.dag, self._due.popleft()):
-                    self._try(job)
+        with self._run.paused():
+            self._room.fill()
+            with self._lock:
+                self._beat()
+                self._open_gates()
+                while self._due and self._has_room():
+                    with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
+                        for job in behind(self._workflow.dag, self._due.popleft()):
+                            self._try(job)
 
     def clean_up(self) -> None:
         """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed.
@@ -242,15 +203,18 @@ class Vanguard:
         submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream])
         self._refused.pop(key, None)
         self._counts["went ahead"] += 1
-        self._early[key] = _Early(job, ready, submission, upstream, set(upstream))
+        self._early[key] = early = Early(job, ready, submission, upstream, set(upstream))
         submission.went_ahead = submission.is_ahead = True
-        submission.on_accepted = lambda: self._note_accepted(job, submission)
+        submission.on_accepted = lambda: self._note_accepted(key, early)
         self._run.submit(submission)
 
-    def _note_accepted(self, job: Any, submission: Submission) -> None:
+    def _note_accepted(self, key: tuple[str, ...], early: Early) -> None:
         with self._lock:
-            self._note_active([job], submission)
-            self._run.wake()
+            if self._early.get(key) is early:
+                self._note_active([early.job], early.submission)
+                self._run.wake()
+            else:  # it was dropped while it was being sent
+                self._cancel([early.submission])
 
     def _note_active(self, jobs: Iterable[Any], submission: Submission) -> None:
         for job in jobs:
@@ -264,42 +228,23 @@ class Vanguard:
     def _open_gates(self) -> None:
         if self._ends():
             return
-        for early in self._early.values():
-            if not early.is_open and not early.unfinished:
+        self._shut = [item for item in self._shut if item.result is None and not self._spool.open_gate(item.token)]
+        for early in list(self._early.values()):
+            if early.is_open or early.unfinished:
+                continue
+            if self._is_as_sent(early):
                 early.is_open = self._spool.open_gate(early.submission.token)
+            else:
+                self._drop([early, *those_behind([early.job], self._early.values())])
 
-    def _serves(self, early: _Early, ready: ReadyJob, fresh: Submission) -> bool:
-        result = early.submission.result
-        if result is not None and not result.succeeded and not has_own_end(early.submission):
+    def _is_as_sent(self, early: Early) -> bool:
+        """Whether the resources of a job are still those that were sent: they may follow from files behind its back."""
+        try:
+            return resources_of(self._workflow, early.job) == early.ready.resources
+        except Exception:  # noqa: BLE001 - code of the workflow runs here
             return False
-        minutes = early.submission.request.time_limit_minutes
-        early_request = replace(
-            early.submission.request,
-            dependency=fresh.request.dependency,
-            time_limit_minutes=minutes - GATE_MINUTES if minutes else None,
-        )
-        same_resources = fresh.request == early_request
-        return (
-            early.ready.command == ready.command
-            and early.ready.attempt == ready.attempt
-            and (same_resources or self._spool.claimed_by(early.submission.token) is not None)
-        )
 
-    def _behind(self, jobs: Iterable[Any]) -> list[_Early]:
-        """Return what went ahead behind some jobs, or behind what went ahead behind them."""
-        found: list[_Early] = []
-        failed = set(jobs)
-        growing = True
-        while growing:
-            new = [
-                early for early in self._early.values() if early not in found and failed.intersection(early.upstream)
-            ]
-            found += new
-            failed.update(early.job for early in new)
-            growing = bool(new)
-        return found
-
-    def _drop(self, earlies: Sequence[_Early]) -> None:
+    def _drop(self, earlies: Sequence[Early]) -> None:
         if not earlies:
             return
         for early in earlies:
@@ -308,26 +253,33 @@ class Vanguard:
             self._counts["dropped"] += 1
             self._early.pop(key, None)
             self._active.pop(early.job, None)
-            self._spool.order_cancel(early.submission.token)
-        submissions = [early.submission for early in earlies if early.submission.external_jobid]
+            self._leaving.append(early.submission)
+        self._cancel([early.submission for early in earlies])
+
+    def _cancel(self, items: Sequence[Submission]) -> None:
+        for item in items:
+            self._spool.order_cancel(item.token)
+        submissions = [item for item in items if item.external_jobid]
         # It asks programs and the API, which may take seconds, and nobody waits for it.
         threading.Thread(target=self._canceller.order, args=(submissions,), name="frceapi-cancel", daemon=True).start()
 
     def _has_room(self) -> bool:
-        return not self._ends() and self._excess() < 0 and len(self._early) < self._reach.ahead
+        return not self._ends() and self._room.has_place() and len(self._early) < self._reach.ahead
 
     def _ends(self) -> bool:
         """Whether Snakemake hands over no more jobs, because one has failed for good."""
         return self._has_failed and not self._reach.keeps_going
 
-    def _excess(self) -> float:
-        """How many jobs too many the queue would hold if nothing were held back."""
-        early = sum(early.submission.result is None for early in self._early.values())
-        return self._awaited + early - (inf if self._reach.jobs is None else self._reach.jobs)
+    def _others(self) -> int:
+        """How many jobs the queue holds that Snakemake has not come to, those among them that are being cancelled."""
+        self._leaving = [
+            item for item in self._leaving if item.result is None and not item.is_replaced and not is_over(item.history)
+        ]
+        return len(self._leaving) + sum(early.submission.result is None for early in self._early.values())
 
     def _beat(self) -> None:
         now = time.monotonic()
-        if self._early and now - self._beaten >= _BEAT_SECONDS:
+        if (self._early or self._shut) and now - self._beaten >= _BEAT_SECONDS:
             self._beaten, self._beats = now, self._beats + 1
             self._spool.write_heartbeat(self._name, self._beats)
 

@@ -192,7 +192,9 @@ class Executor(RemoteExecutor):
 
     def failed(self, submission: Submission, message: str) -> None:
         """Report that a job has failed."""
-        if submission.went_ahead and self._run_parts.spool.claimed_by(submission.token) is None:
+        from snakemake_executor_plugin_frceapi.early import never_began
+
+        if submission.went_ahead and never_began(submission, self._run_parts.spool):
             self._start_over(submission)
             return
         self._run_parts.legacy.note_failed(submission.token)
@@ -207,6 +209,7 @@ class Executor(RemoteExecutor):
         self.say(f"Job {submission.external_jobid} of rule {submission.rule} never began; it is submitted anew.")
         for info in submission.job_infos:
             self._run_parts.vanguard.note_ended()
+            self._run_parts.vanguard.note_restarted(info.job)
             self._hand_over(info.job)
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any) -> None:

@@ -48,6 +48,15 @@ class _InputProbe:
     def __bool__(self) -> NoReturn:
         raise _NeedsInput
 
+    def __eq__(self, other: object) -> NoReturn:
+        raise _NeedsInput
+
+    def __hash__(self) -> NoReturn:
+        raise _NeedsInput
+
+    def __repr__(self) -> NoReturn:
+        raise _NeedsInput
+
 
 def behind(dag: Any, job: Any) -> list[Any]:
     """Return the jobs that wait for a job and still have to run."""

@@ -177,6 +177,9 @@ def test_evaluates_only_what_is_sent() -> None:
         len,
         lambda files: 1 if files else 2,
         lambda files: f"{files}",
+        lambda files: f"{files!r}",
+        lambda files: 1 if files == [] else 2,
+        lambda files: {files: 1}[files],
     ],
 )
 def test_notices_any_use_of_the_input(use: Callable[[Any], object]) -> None:

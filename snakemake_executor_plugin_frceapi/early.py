@@ -1,0 +1,89 @@
+"""One job that went ahead of its inputs: whether it serves, and what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES, ReadyJob
+from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.tracker import Cause
+from snakemake_executor_plugin_frceapi.verdicts import has_own_end
+
+
+@dataclass(slots=True)
+class Early:
+    """A job that went ahead.
+
+    Attributes:
+        job: Snakemake's job.
+        ready: what was known of it.
+        submission: its submission.
+        upstream: the jobs that make its inputs.
+        unfinished: those of them that Snakemake has not recorded yet.
+        is_open: whether its gate is open.
+    """
+
+    job: Any
+    ready: ReadyJob
+    submission: Submission
+    upstream: list[Any]
+    unfinished: set[Any]
+    is_open: bool = False
+
+    def serves(self, ready: ReadyJob, fresh: Submission, spool: Spool) -> bool:
+        """Return whether its submission does what is wanted, now that Snakemake has come to the job.
+
+        Args:
+            ready: what is known of the job now.
+            fresh: its submission as it would be without look-ahead.
+            spool: the run directory.
+        """
+        item = self.submission
+        if item.result is not None and not item.result.succeeded and not has_own_end(item):
+            return False
+        minutes = item.request.time_limit_minutes
+        asked = replace(
+            item.request,
+            dependency=fresh.request.dependency,
+            time_limit_minutes=minutes - GATE_MINUTES if minutes else None,
+        )
+        return (
+            self.ready.command == ready.command
+            and self.ready.attempt == ready.attempt
+            and (fresh.request == asked or spool.claimed_by(item.token) is not None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """The submission with which a job went ahead.
+
+    Attributes:
+        submission: that submission.
+        serves: whether it does what is wanted now.
+    """
+
+    submission: Submission
+    serves: bool
+
+
+def never_began(item: Submission, spool: Spool) -> bool:
+    """Return whether the command of a job that went ahead was never begun, whatever became of the job."""
+    end = item.history.end
+    return spool.claimed_by(item.token) is None or (end is not None and end.cause is Cause.UPSTREAM)
+
+
+def those_behind(jobs: Iterable[Any], earlies: Collection[Early]) -> list[Early]:
+    """Return what went ahead behind some jobs, or behind what went ahead behind them."""
+    found: list[Early] = []
+    before = set(jobs)
+    growing = True
+    while growing:
+        new = [early for early in earlies if early not in found and before.intersection(early.upstream)]
+        found += new
+        before.update(early.job for early in new)
+        growing = bool(new)
+    return found
