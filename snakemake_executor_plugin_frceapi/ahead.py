@@ -17,6 +17,7 @@ from typing import Any
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
+from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
@@ -97,7 +98,7 @@ class Vanguard:
         """Note that the API has taken a job that Snakemake has asked for."""
         if self._reach.ahead:
             with self._lock:
-                self._note_active(_members(job), submission)
+                self._note_active(members_of(job), submission)
 
     def note_failed(self, job: Any) -> None:
         """Drop what waits for a job that has failed, before Snakemake may try it again."""
@@ -105,21 +106,21 @@ class Vanguard:
             self._has_failed = self._has_failed or job.attempt > job.restart_times
             self._forget(job)
             self._drop(
-                list(self._early.values()) if self._ends() else those_behind(_members(job), self._early.values())
+                list(self._early.values()) if self._ends() else those_behind(members_of(job), self._early.values())
             )
 
     def note_restarted(self, job: Any) -> None:
         """Drop what waits for a submission of a job that is replaced by another one."""
         with self._lock:
             self._forget(job)
-            self._drop(those_behind(_members(job), self._early.values()))
+            self._drop(those_behind(members_of(job), self._early.values()))
 
     def note_finished(self, job: Any) -> None:
         """Note that Snakemake has recorded a job."""
         with self._lock:
             self._forget(job)
             for early in self._early.values():
-                early.unfinished.difference_update(_members(job))
+                early.unfinished.difference_update(members_of(job))
             self._open_gates()
 
     def take(self, ready: ReadyJob, fresh: Submission) -> Attempted | None:
@@ -133,8 +134,8 @@ class Vanguard:
             None where there is none. One that does not serve is dropped, and must be over before `fresh` is sent.
         """
         with self._lock:
-            self._unwanted.pop(_key(ready), None)
-            early = self._early.pop(_key(ready), None)
+            self._unwanted.pop(_key_of(ready), None)
+            early = self._early.pop(_key_of(ready), None)
             if early is None:
                 return None
             serves = early.serves(ready, fresh, self._spool)
@@ -143,8 +144,8 @@ class Vanguard:
                 self._counts["attached"] += 1
                 self._shut += [] if self._spool.open_gate(early.submission.token) else [early.submission]
             else:
-                self._drop([early, *those_behind([early.job], self._early.values())])
-                del self._unwanted[_key(ready)]
+                self._drop([early, *those_behind(members_of(early.job), self._early.values())])
+                del self._unwanted[_key_of(ready)]
             return Attempted(early.submission, serves)
 
     def round(self) -> None:
@@ -170,9 +171,14 @@ class Vanguard:
         for early in self._unwanted.values():
             begun = early.is_open and self._spool.claimed_by(early.submission.token) is not None
             if begun and not (early.submission.result and early.submission.result.succeeded):
-                with suppress(Exception):
-                    self._workflow.async_run(early.job.cleanup(()))
-                    self._workflow.persistence.cleanup(early.job)
+                for job in members_of(early.job):
+                    self._remove_outputs(job)
+
+    def _remove_outputs(self, job: Any) -> None:
+        with suppress(Exception):
+            if not self._workflow.execution_settings.keep_incomplete:
+                self._workflow.async_run(job.cleanup(()))
+                self._workflow.persistence.cleanup(job)
 
     def summary(self) -> str:
         """Return a line about what look-ahead has done, empty where it did nothing."""
@@ -184,7 +190,7 @@ class Vanguard:
         return f"Look-ahead: {', '.join(parts)}" + (f"; the normal way went {others}." if others else ".")
 
     def _try(self, job: Any) -> None:
-        key = products_of(job)
+        key = _key(map(products_of, members_of(job)))
         if key in self._early or job.is_local or not self._has_room():
             return
         try:
@@ -211,7 +217,7 @@ class Vanguard:
     def _note_accepted(self, key: tuple[str, ...], early: Early) -> None:
         with self._lock:
             if self._early.get(key) is early:
-                self._note_active([early.job], early.submission)
+                self._note_active(members_of(early.job), early.submission)
                 self._run.wake()
             else:  # it was dropped while it was being sent
                 self._cancel([early.submission])
@@ -222,7 +228,7 @@ class Vanguard:
             self._due.append(job)
 
     def _forget(self, job: Any) -> None:
-        for member in _members(job):
+        for member in members_of(job):
             self._active.pop(member, None)
 
     def _open_gates(self) -> None:
@@ -235,7 +241,7 @@ class Vanguard:
             if self._is_as_sent(early):
                 early.is_open = self._spool.open_gate(early.submission.token)
             else:
-                self._drop([early, *those_behind([early.job], self._early.values())])
+                self._drop([early, *those_behind(members_of(early.job), self._early.values())])
 
     def _is_as_sent(self, early: Early) -> bool:
         """Whether the resources of a job are still those that were sent: they may follow from files behind its back."""
@@ -248,11 +254,11 @@ class Vanguard:
         if not earlies:
             return
         for early in earlies:
-            key = products_of(early.job)
+            key = _key_of(early.ready)
             self._unwanted[key] = early
             self._counts["dropped"] += 1
             self._early.pop(key, None)
-            self._active.pop(early.job, None)
+            self._forget(early.job)
             self._leaving.append(early.submission)
         self._cancel([early.submission for early in earlies])
 
@@ -284,9 +290,10 @@ class Vanguard:
             self._spool.write_heartbeat(self._name, self._beats)
 
 
-def _members(job: Any) -> list[Any]:
-    return list(job.jobs) if job.is_group() else [job]
+def _key_of(ready: ReadyJob) -> tuple[str, ...]:
+    return _key(work.products for work in ready.works)
 
 
-def _key(ready: ReadyJob) -> tuple[str, ...]:
-    return ready.works[0].products if len(ready.works) == 1 else ()
+def _key(products: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """By what a job is known again after Snakemake has made its objects anew: what its members make."""
+    return tuple(sorted(product for made in products for product in made))

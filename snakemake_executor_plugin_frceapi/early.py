@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES, ReadyJob
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
@@ -18,7 +19,7 @@ class Early:
     """A job that went ahead.
 
     Attributes:
-        job: Snakemake's job.
+        job: Snakemake's job or group job.
         ready: what was known of it.
         submission: its submission.
         upstream: the jobs that make its inputs.
@@ -84,6 +85,6 @@ def those_behind(jobs: Iterable[Any], earlies: Collection[Early]) -> list[Early]
     while growing:
         new = [early for early in earlies if early not in found and before.intersection(early.upstream)]
         found += new
-        before.update(early.job for early in new)
+        before.update(member for early in new for member in members_of(early.job))
         growing = bool(new)
     return found

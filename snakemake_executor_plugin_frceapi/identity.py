@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.job import NO_FILE, Work
 
 _TIMESTAMP = ".snakemake_timestamp"
@@ -32,7 +33,7 @@ def works_of(job: Any, made_with: Iterable[str] = ()) -> tuple[Work, ...]:
         made_with: further files that the same submission makes. As for the outputs of the job itself, nobody can tell
             beforehand which version of them a member of a group will read, so their versions do not count.
     """
-    members = list(job.jobs) if job.is_group() else [job]
+    members = members_of(job)
     inside = {product for member in members for product in products_of(member)}.union(made_with)
     return tuple(_work(member, inside) for member in members)
 

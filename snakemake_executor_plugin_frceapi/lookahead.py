@@ -6,16 +6,18 @@ not on the job. Whatever is missing there means that a job goes the normal way, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NoReturn
 
+from snakemake_executor_plugin_frceapi.grouping import foreseen_resources, members_of
 from snakemake_executor_plugin_frceapi.resources import SENT
 
 OPT_OUT = "frceapi_lookahead"
 """Resource with which a rule says that its jobs never go ahead."""
 
-_UNSETTLED_FLAGS = ("checkpoint_target", "update", "before_update", "pipe", "service", "from_queue")
+_UNSETTLED_FLAGS = ("checkpoint_target", "update", "before_update", "pipe", "service", "nodelocal", "from_queue")
 _OWN_NAMES = ("_cores", "_nodes", "_job_count")
 
 
@@ -59,32 +61,41 @@ class _InputProbe:
 
 
 def behind(dag: Any, job: Any) -> list[Any]:
-    """Return the jobs that wait for a job and still have to run."""
-    return [other for other in list(dag.depending.get(job, ())) if dag.needrun(other) and not dag.finished(other)]
+    """Return the jobs and group jobs that wait for a job, which is no group, and still have to run."""
+    waiting = [other for other in list(dag.depending.get(job, ())) if dag.needrun(other) and not dag.finished(other)]
+    return list(dict.fromkeys(dag.get_job_group(other) or other for other in waiting))
 
 
 def unfinished(dag: Any, job: Any) -> list[Any]:
-    """Return the jobs that a job still waits for."""
-    return [other for other in list(dag.dependencies.get(job, ())) if dag.needrun(other) and not dag.finished(other)]
+    """Return the jobs that a job or group job still waits for; none of them is a group."""
+    members = members_of(job)
+    upstream = dict.fromkeys(other for member in members for other in dag.dependencies.get(member, ()))
+    return [other for other in upstream if other not in members and dag.needrun(other) and not dag.finished(other)]
 
 
 def check(workflow: Any, job: Any) -> None:
-    """Check that a job may go ahead of its inputs, apart from its resources.
+    """Check that a job or group job may go ahead of its inputs, apart from its resources.
 
     Raises:
         NotAhead: it may not.
     """
-    for reason, holds in _obstacles(workflow):
-        if holds(job):
+    for reason, holds in _obstacles(workflow.dag, unfinished(workflow.dag, job)):
+        if any(holds(member) for member in members_of(job)):
             raise NotAhead(reason)
 
 
 def resources_of(workflow: Any, job: Any) -> Mapping[str, Any]:
-    """Return the resources of a job that are sent, and its threads as ``_cores``, without touching the job.
+    """Return the resources of a job or group job that are sent, and its threads as ``_cores``, without touching it.
 
     Raises:
-        NotAhead: they follow from the input files, or the rule wants its jobs not to go ahead.
+        NotAhead: they follow from the input files, or a rule wants its jobs not to go ahead.
     """
+    if job.is_group():
+        return foreseen_resources(job, partial(_resources_of_one, workflow))
+    return _resources_of_one(workflow, job)
+
+
+def _resources_of_one(workflow: Any, job: Any) -> Mapping[str, Any]:
     skipped = {name for name in job.rule.resources if name not in (*SENT, *_OWN_NAMES, OPT_OUT)}
     limited = set(workflow.global_resources) - set(_OWN_NAMES)
     try:
@@ -103,15 +114,13 @@ def resources_of(workflow: Any, job: Any) -> Mapping[str, Any]:
     return values
 
 
-def _obstacles(workflow: Any) -> Iterator[tuple[str, Callable[[Any], object]]]:
-    dag = workflow.dag
-    yield "it belongs to a group", dag.get_job_group
+def _obstacles(dag: Any, upstream: Sequence[Any]) -> Iterator[tuple[str, Callable[[Any], object]]]:
     yield "it is a checkpoint", lambda job: job.is_checkpoint
     yield "its input is not final", lambda job: job.incomplete_input_expand or job.has_queue_input()
     yield "its files have a flag that needs the normal way", _has_unsettled_flag
     yield "its files are in a storage", lambda job: any(file.is_storage for file in _files(job))
-    yield "the run ends before it", lambda job: any(dag.in_until(other) for other in unfinished(dag, job))
-    yield "a checkpoint comes before it", lambda job: any(other.is_checkpoint for other in unfinished(dag, job))
+    yield "the run ends before it", lambda _: any(dag.in_until(other) for other in upstream)
+    yield "a checkpoint comes before it", lambda _: any(other.is_checkpoint for other in upstream)
 
 
 def _files(job: Any) -> Iterator[Any]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.errors import JobError
+from snakemake_executor_plugin_frceapi.grouping import group_resources, members_of
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
-from snakemake_executor_plugin_frceapi.resources import NOT_SUMMED
 
 
 def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
@@ -33,7 +33,7 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
         works=works_of(job),
         wildcards=_texts(wildcards),
         attempt=job.attempt,
-        resources=_group_resources(job) if group else dict(job.resources.items()),
+        resources=group_resources(job) if group else dict(job.resources.items()),
         threads=job.threads,
         jobname=jobname,
         command=command,
@@ -42,7 +42,9 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
 
 
 def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: str) -> ReadyJob:
-    """Return what is known of a job whose input files do not exist yet; its parameters are not evaluated.
+    """Return what is known of a job or group job whose input files do not exist yet.
+
+    Parameters are not evaluated.
 
     Args:
         job: Snakemake's job.
@@ -53,22 +55,22 @@ def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: s
     Raises:
         JobError: that file cannot be filled in.
     """
+    group = job.is_group()
+    wildcards = {} if group else _texts(job.wildcards_dict)
     known = {
-        "type": "single",
-        "rule": job.rule.name,
+        **({"type": "group", "groupid": job.groupid} if group else {"type": "single", "rule": job.rule.name}),
         "local": False,
         "input": list(map(str, job.input)),
         "output": list(map(str, job.output)),
-        "wildcards": _texts(job.wildcards_dict),
-        "log": list(map(str, job.log)),
+        **({} if group else {"wildcards": wildcards, "log": list(map(str, job.log))}),
         "threads": resources["_cores"],
         "jobid": job.jobid,
     }
     return ReadyJob(
-        name=job.name,
-        is_group=False,
-        works=(Work(job.rule.name, products_of(job), ""),),
-        wildcards=_texts(job.wildcards_dict),
+        name=str(job.groupid) if group else job.name,
+        is_group=group,
+        works=tuple(Work(member.rule.name, products_of(member), "") for member in members_of(job)),
+        wildcards=wildcards,
         attempt=job.attempt,
         resources=resources,
         threads=resources["_cores"],
@@ -76,19 +78,6 @@ def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: s
         command=command,
         jobscript=_fill_in(jobscript, json.dumps(known), command),
     )
-
-
-def _group_resources(group: Any) -> dict[str, Any]:
-    """Return what a group asks for, which Snakemake adds up for jobs that run beside one another.
-
-    Memory per CPU does not grow with the number of jobs, and a group is one task, unless one of its rules uses MPI.
-    """
-    found = dict(group.resources.items())
-    for name in NOT_SUMMED:
-        asked = [value for job in group.jobs if isinstance(value := job.resources.get(name), int)]
-        if asked and isinstance(found.get(name), int) and not (name == "tasks" and found.get("mpi")):
-            found[name] = max(asked)
-    return found
 
 
 def _texts(wildcards: Mapping[str, object]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
+from snakemake.jobs import GroupJob
+from snakemake.resources import Resources
 
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
 
@@ -56,6 +58,7 @@ class Job:
         resources = {"_cores": 1, **changes.pop("resources", {})}
         rule = Rule(name="b", resources=resources, input=changes.pop("rule_input", []), output=[])
         usual = {
+            "is_group": lambda: False,
             "is_local": False,
             "is_norun": False,
             "is_checkpoint": False,
@@ -70,12 +73,33 @@ class Job:
         self.__dict__.update({**usual, **changes, "rule": rule})
 
 
+class Group:
+    """A group job of layers of jobs, that adds up resources as Snakemake does."""
+
+    resources = GroupJob.resources
+
+    def __init__(self, *layers: list[Job]) -> None:
+        self.groupid = "g"
+        self.toposorted = layers
+        self.jobs = frozenset(job for layer in layers for job in layer)
+        self.global_resources = Resources()
+        self.dag = SimpleNamespace(workflow=SimpleNamespace(local_exec=False))
+
+    def __iter__(self) -> Iterator[Job]:
+        """The jobs in their order."""
+        return (job for layer in self.toposorted for job in layer)
+
+    def is_group(self) -> bool:
+        """Whether it is a group job."""
+        return True
+
+
 class Dag:
     """A DAG in which `first` makes what `second` needs."""
 
     def __init__(self, first: Job, second: Job) -> None:
-        self.depending = {first: {second: {"a.txt"}}}
-        self.dependencies = {second: {first: {"a.txt"}}}
+        self.depending: dict[Job, dict[Job, set[str]]] = {first: {second: {"a.txt"}}}
+        self.dependencies: dict[Job, dict[Job, set[str]]] = {second: {first: {"a.txt"}}}
         self.over: set[Job] = set()
         self.unneeded: set[Job] = set()
         self.until: set[Job] = set()
@@ -144,21 +168,59 @@ def test_keeps_back_what_is_not_final(changes: dict[str, Any], reason: str) -> N
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
-        ("group", "it belongs to a group"),
         ("until", "the run ends before it"),
         ("checkpoint", "a checkpoint comes before it"),
         ("storage", "its files are in a storage"),
     ],
 )
 def test_keeps_back_what_its_place_forbids(place: str, reason: str) -> None:
-    """Groups, the end of the run, checkpoints before it and storages make a job go the normal way."""
+    """The end of the run, checkpoints before it and storages make a job go the normal way."""
     first = Job(is_checkpoint=place == "checkpoint")
     second = Job(input=[File("a.txt", is_storage=place == "storage")])
     dag = Dag(first, second)
-    dag.groups = {second: "g"} if place == "group" else {}
     dag.until = {first} if place == "until" else set()
     with pytest.raises(NotAhead, match=reason):
         check(workflow(dag), second)
+
+
+def test_finds_the_group_that_waits_for_a_job() -> None:
+    """A group is one thing, that waits for what its members wait for, and not for its members."""
+    first, second, third = Job(), Job(), Job()
+    dag = Dag(first, second)
+    dag.depending[second] = dag.depending[first] = {second: {"a.txt"}, third: {"b.txt"}}
+    dag.dependencies[third] = {first: {"a.txt"}, second: {"b.txt"}}
+    group = Group([second], [third])
+    dag.groups = {second: group, third: group}
+
+    assert behind(dag, first) == [group]
+    assert unfinished(dag, group) == [first]
+    check(workflow(dag), group)
+
+
+def test_keeps_back_a_group_for_one_of_its_members() -> None:
+    """Each member has to pass."""
+    first, second = Job(), Job()
+    dag = Dag(first, second)
+    group = Group([second], [Job(is_checkpoint=True)])
+    with pytest.raises(NotAhead, match="it is a checkpoint"):
+        check(workflow(dag), group)
+    with pytest.raises(NotAhead, match="follow from its input"):
+        resources_of(workflow(), Group([second], [Job(resources={"mem_mb": len})]))
+
+
+def test_adds_up_what_a_group_asks_for_as_snakemake_does() -> None:
+    """Members beside one another need the sum, the time is that of one layer after the other; the jobs stay as is."""
+    beside = [Job(resources={"mem_mb": 300, "runtime": 5, "mem_mb_per_cpu": 7, "_cores": 2}) for _ in range(2)]
+    last = Job(resources={"mem_mb": 500, "runtime": 7, "disk_mb": len, "_cores": 1})
+
+    found = resources_of(workflow(), Group(beside, [last]))
+    assert {name: found[name] for name in ("mem_mb", "runtime", "mem_mb_per_cpu", "_cores")} == {
+        "mem_mb": 600,
+        "runtime": 12,
+        "mem_mb_per_cpu": 7,
+        "_cores": 4,
+    }
+    assert "disk_mb" not in found
 
 
 def test_evaluates_only_what_is_sent() -> None:

@@ -190,6 +190,42 @@ def test_a_twin_that_others_wait_for_is_harmless(workflow: MakeWorkflow) -> None
     assert begun(flow) == ["l0/0", "l1/0"]
 
 
+def test_groups_go_ahead(workflow: MakeWorkflow) -> None:
+    """A group goes ahead when all its members may, and what waits for the group does so, too."""
+    flow = workflow("""
+        rule all:
+            input: "d"
+            localrule: True
+        rule a:
+            output: "a/{n}"
+            shell: "sleep 1; echo a > {output}"
+        rule b:
+            input: "a/{n}"
+            output: temp("b/{n}")
+            group: "both"
+            resources: mem_mb=200, runtime=3
+            shell: "cat {input} > {output}"
+        rule c:
+            input: "b/{n}", "a/{n}"
+            output: "c/{n}"
+            group: "both"
+            resources: mem_mb=300, runtime=4
+            shell: "cat {input} > {output}"
+        rule d:
+            input: "c/0", "c/1"
+            output: "d"
+            shell: "cat {input} > {output}"
+    """)
+    result = flow.succeed(*AHEAD)
+
+    assert "Look-ahead: 3 went ahead, 3 attached, 0 dropped." in result.output
+    assert (flow.directory / "d").read_text() == "a\n" * 4
+    assert len(flow.jobs) == 5
+    groups = [job.submission for job in flow.jobs if job.submission.dependency and job is not flow.jobs[-1]]
+    assert [(group.mem_mb_per_node, group.time_limit_s) for group in groups] == [(300, (3 + 4 + 10) * 60)] * 2
+    assert "Nothing to be done" in flow.succeed("-n", *AHEAD).output
+
+
 def test_a_rule_can_opt_out(workflow: MakeWorkflow) -> None:
     """Jobs of a rule that says so go the normal way, and so does what waits for them."""
     flow = workflow("""
