@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from snakemake_executor_plugin_frceapi.cli.convert_profile import convert_profile_command
 from snakemake_executor_plugin_frceapi.sandbox.command import sandbox_command
 
 
@@ -17,5 +18,5 @@ def main() -> None:
     """Tools around the Snakemake executor plugin frceapi."""
 
 
-for command in (sandbox_command,):
+for command in (convert_profile_command, sandbox_command):
     main.add_command(command)

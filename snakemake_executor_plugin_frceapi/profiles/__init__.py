@@ -1,0 +1,1 @@
+"""Profiles that were written for the slurm plugin, as profiles for this one."""
