@@ -122,7 +122,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
     content = encode(variables)
     script = _script(around, variables, spool.share("env", content) if variables else None)
-    encoding = Encoding(NumberFormat(settings.number_format), settings.memory_unit)
+    encoding = request_encoding(settings)
     run = Run(client, spool, journal, _policy(around), reporter)
     run.note_earlier(listing)
     name = journal.path.stem
@@ -154,6 +154,11 @@ def request_defaults(settings: Any) -> RequestDefaults:
     """
     table = applicable_table(settings.partition_config, os.environ, settings.url)
     return RequestDefaults(settings.partition, settings.default_mem_mb_per_cpu, settings.default_runtime, table)
+
+
+def request_encoding(settings: Any) -> Encoding:
+    """Return how a job request is written."""
+    return Encoding(NumberFormat(settings.number_format), settings.memory_unit)
 
 
 def _close(keeper: TicketKeeper | None, journal: Journal) -> None:

@@ -6,7 +6,7 @@ not on the job. Whatever is missing there means that a job goes the normal way, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NoReturn
@@ -96,22 +96,33 @@ def resources_of(workflow: Any, job: Any) -> Mapping[str, Any]:
 
 
 def _resources_of_one(workflow: Any, job: Any) -> Mapping[str, Any]:
-    skipped = {name for name in job.rule.resources if name not in (*SENT, *_OWN_NAMES, OPT_OUT)}
     limited = set(workflow.global_resources) - set(_OWN_NAMES)
-    try:
-        found = job.rule.expand_resources(
-            job.wildcards_dict, _InputProbe(), job.attempt, skip_evaluation=skipped - limited
-        )
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise NotAhead("its resources follow from its input") from None
-    values = {name: value for name, value in found.items() if name not in skipped - limited}
+    values = evaluate(job, {*SENT, *_OWN_NAMES, OPT_OUT, *limited})
     if any(values.get(name) for name in limited):
         raise NotAhead("it uses a limited resource")
     if values.get(OPT_OUT) is not None and not int(values[OPT_OUT]):
         raise NotAhead("its rule says so")
     return values
+
+
+def evaluate(job: Any, names: Container[str]) -> Mapping[str, Any]:
+    """Return some resources of a job as they are whatever its input is, without touching the job.
+
+    Args:
+        job: Snakemake's job.
+        names: the names of the resources as its rule has them; its threads are always told, as ``_cores``.
+
+    Raises:
+        NotAhead: one of them follows from the input files.
+    """
+    skipped = {name for name in job.rule.resources if name not in names and name != "_cores"}
+    try:
+        found = job.rule.expand_resources(job.wildcards_dict, _InputProbe(), job.attempt, skip_evaluation=skipped)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise NotAhead("its resources follow from its input") from None
+    return {name: value for name, value in found.items() if name not in skipped}
 
 
 def _obstacles(dag: Any, upstream: Sequence[Any]) -> Iterator[tuple[str, Callable[[Any], object]]]:
