@@ -81,9 +81,14 @@ def test_job_that_lost_its_node_runs_again(desk: Desk) -> None:
 
 
 def test_job_over_its_memory_tells_that_it_was_killed(desk: Desk) -> None:
-    """Killed at once for its memory, which a Slurm without cgroups calls FAILED: no exit status is waited for."""
-    one_rule(desk, "python3 -c 'x = bytearray(600 << 20); import time; time.sleep(300)'")
-    result = desk.run("--frceapi-marker-grace", "5", "--set-resources", "one:mem_mb=300")
+    """Killed at once for its memory, which a Slurm without cgroups calls FAILED: the job's own measure tells why."""
+    grow = (
+        "import time; x = [bytearray(370 << 20)]; [(x.append(bytearray(5 << 20)), time.sleep(0.5)) for _ in range(99)]"
+    )
+    one_rule(desk, f"python3 -c '{grow}'")
+    result = desk.run("--frceapi-marker-grace", "5", "--set-resources", "one:mem_mb=600")
 
     assert result.exit_code == 1
     assert "Slurm ended it (state FAILED)" in result.output
+    assert "It was killed, probably for its memory. It asked for 600 MB and was seen to hold " in result.output
+    assert "more with: --set-resources one:mem_mb=1200, or" in result.output
