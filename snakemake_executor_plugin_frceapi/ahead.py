@@ -83,6 +83,7 @@ class Vanguard:
         self._due: deque[Any] = deque()
         self._refused: dict[tuple[str, ...], str] = {}
         self._counts: Counter[str] = Counter()
+        self._gate_seconds: list[float] = []
         self._unwanted: dict[tuple[str, ...], Early] = {}
         self._leaving: list[Submission] = []
         self._shut: list[Submission] = []
@@ -114,6 +115,11 @@ class Vanguard:
         with self._lock:
             self._forget(job)
             self._drop(those_behind(members_of(job), self._early.values()))
+
+    def note_succeeded(self, submission: Submission) -> None:
+        """Note how long a job that has ended well was held at its gate, if it went ahead."""
+        if submission.went_ahead and submission.history.end:
+            self._gate_seconds.append(submission.history.end.gate_seconds)
 
     def note_finished(self, job: Any) -> None:
         """Note that Snakemake has recorded a job."""
@@ -187,7 +193,9 @@ class Vanguard:
         parts = [f"{self._counts[word]} {word}" for word in ("went ahead", "attached", "dropped")]
         reasons = Counter(self._refused.values())
         others = ", ".join(f"{number} because {reason}" for reason, number in reasons.most_common())
-        return f"Look-ahead: {', '.join(parts)}" + (f"; the normal way went {others}." if others else ".")
+        line = f"Look-ahead: {', '.join(parts)}" + (f"; the normal way went {others}." if others else ".")
+        waits = self._gate_seconds
+        return line + (f" Gates held jobs for {sum(waits):.0f} s in all, {max(waits):.0f} s at most." if waits else "")
 
     def _try(self, job: Any) -> None:
         key = _key(map(products_of, members_of(job)))

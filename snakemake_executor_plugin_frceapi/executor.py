@@ -173,6 +173,7 @@ class Executor(RemoteExecutor):
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
         self._run_parts.legacy.note_ended(submission.token)
+        self._run_parts.vanguard.note_succeeded(submission)
         self._unsettled.update((info.job, submission.token) for info in submission.job_infos)
         for info in submission.job_infos:
             self._run_parts.vanguard.note_ended()

@@ -71,7 +71,7 @@ def test_all_that_can_go_ahead_does_and_nothing_differs(workflow: MakeWorkflow) 
     plain.succeed("--jobs", "20")
     result = ahead.succeed(*AHEAD)
 
-    assert "Look-ahead: 10 went ahead, 10 attached, 0 dropped." in result.output
+    assert "Look-ahead: 10 went ahead, 10 attached, 0 dropped. Gates held jobs for " in result.output
     assert begun(ahead) == begun(plain)
     assert state(ahead) == state(plain)
     assert not ahead.lines("too_early")
