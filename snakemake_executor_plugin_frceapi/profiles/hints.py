@@ -29,14 +29,11 @@ def hint(rule: str, name: str, text: str) -> str | None:
         text: its value as the profile has it. Snakemake takes it as Python, or as text where it is none.
     """
     value = _literal(text)
-    if name not in SENT or name in _NEED_OTHERS or (value is None and name in _NUMBERS):
-        return None
     shown = text if value is None else value
-    if name in NOTED:
-        comment = f"{name} is left out, with one warning: the API has no key for it."
-        return comment if asks_for_something(shown) else None
-    if name in _NUMBERS and isinstance(shown, str):
+    if name not in SENT or name in _NEED_OTHERS or (name in _NUMBERS and isinstance(shown, str)):
         return None
+    if name in NOTED and asks_for_something(shown):
+        return f"{name} is left out, with one warning: the API has no key for it."
     try:
         build_request(rule, {name: shown}, 1, _DEFAULTS)
     except JobError as error:

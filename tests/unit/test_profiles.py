@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import textwrap
 from dataclasses import fields
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_reads_conditions_of_yte() -> None:
     assert lines[2] == "  frceapi-logdir: logs"
     assert lines[3].startswith("  # Without a meaning here: ")
     assert lines[4] == "  # slurm-requeue: true"
+
+
+def test_counts_lines_as_yaml_does() -> None:
+    """Line ends of other systems, and characters that YAML takes for line ends, put no comment in a wrong place."""
+    text = "# a\u2028# b\r\nslurm-requeue: 1\r\nset-resources:\n  a:\n    gpu: 1"
+
+    lines = re.split("\r?\n", convert(text))
+    assert [line[:14] for line in lines] == [
+        "# a\u2028# b",
+        "# Without a me",
+        "# slurm-requeu",
+        "set-resources:",
+        "  a:",
+        "    # Refused:",
+        "    gpu: 1",
+    ]
 
 
 def test_comments_out_what_neither_plugin_has() -> None:
