@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
@@ -28,6 +29,7 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import is_over
 
 _BEAT_SECONDS = 30.0
+_CALM_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class Vanguard:
         self._shut: list[Submission] = []
         self._has_failed = False
         self._beats = 0
-        self._beaten = -_BEAT_SECONDS
+        self._beaten = self._calm_until = -inf
         self._lock = threading.RLock()
         self._room = Room(horizon.jobs if horizon.ahead else None, self._others, self._lock)
         self.send = self._room.send
@@ -163,6 +165,7 @@ class Vanguard:
             with self._lock:
                 self._beat()
                 self._open_gates()
+                self._give_way()
                 while self._due and self._has_room():
                     with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
                         for job in behind(self._workflow.dag, self._due.popleft()):
@@ -251,6 +254,22 @@ class Vanguard:
             else:
                 self._drop([early, *those_behind(members_of(early.job), self._early.values())])
 
+    def _give_way(self) -> None:
+        """Drop what went ahead last where jobs that Snakemake has asked for wait for a place: those can begin at once.
+
+        For a while then nothing goes ahead, or the next jobs that come would have it dropped again.
+        """
+        if not self._room.held:
+            return
+        self._calm_until = time.monotonic() + _CALM_SECONDS
+        coming = self._being_cancelled()
+        latest = [
+            early
+            for early in reversed(self._early.values())
+            if not early.is_open and self._spool.claimed_by(early.submission.token) is None
+        ]
+        self._drop(latest[: max(0, self._room.held - coming)])
+
     def _is_as_sent(self, early: Early) -> bool:
         """Whether the resources of a job are still those that were sent: they may follow from files behind its back."""
         try:
@@ -278,18 +297,23 @@ class Vanguard:
         threading.Thread(target=self._canceller.order, args=(submissions,), name="frceapi-cancel", daemon=True).start()
 
     def _has_room(self) -> bool:
-        return not self._ends() and self._room.has_place() and len(self._early) < self._reach.ahead
+        is_calm = time.monotonic() >= self._calm_until
+        return is_calm and not self._ends() and self._room.has_place() and len(self._early) < self._reach.ahead
 
     def _ends(self) -> bool:
         """Whether Snakemake hands over no more jobs, because one has failed for good."""
         return self._has_failed and not self._reach.keeps_going
 
     def _others(self) -> int:
-        """How many jobs the queue holds that Snakemake has not come to, those among them that are being cancelled."""
+        """How many jobs the queue holds that Snakemake has not come to."""
+        return self._being_cancelled() + sum(early.submission.result is None for early in self._early.values())
+
+    def _being_cancelled(self) -> int:
+        """How many jobs that were dropped the queue still holds."""
         self._leaving = [
             item for item in self._leaving if item.result is None and not item.is_replaced and not is_over(item.history)
         ]
-        return len(self._leaving) + sum(early.submission.result is None for early in self._early.values())
+        return len(self._leaving)
 
     def _beat(self) -> None:
         now = time.monotonic()

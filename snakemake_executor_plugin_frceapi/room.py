@@ -25,6 +25,11 @@ class Room:
         self._held: deque[Callable[[], None]] = deque()
         self._awaited = 0
 
+    @property
+    def held(self) -> int:
+        """How many jobs wait for a place."""
+        return len(self._held)
+
     def send(self, action: Callable[[], None]) -> None:
         """Let a job that Snakemake has asked for into the run, as soon as the queue has room for it.
 

@@ -247,6 +247,50 @@ def test_keeps_places_for_what_is_being_cancelled(tmp_path: Path) -> None:
     assert entered == ["retry", "other"]
 
 
+def test_gives_way_to_jobs_that_snakemake_has_asked_for(tmp_path: Path) -> None:
+    """With --jobs 3 a job that can begin at once takes the place of the one that went ahead last."""
+    world = World(tmp_path, jobs=3)
+    world.vanguard.round()
+    world.accept("b", "c")
+    entered: list[str] = []
+    world.vanguard.send(lambda: entered.append("other"))
+    world.vanguard.round()
+    world.vanguard.round()
+    assert (world.order("b"), world.order("c"), entered) == ("gate", "cancel", [])
+
+    world.sent[1].result = Result(succeeded=False)
+    world.vanguard.round()
+    assert (world.order("b"), entered) == ("gate", ["other"])
+
+
+def test_gives_up_nothing_that_has_begun(tmp_path: Path) -> None:
+    """A job that has claimed its submission stands at its gate already, and keeps its place."""
+    world = World(tmp_path, jobs=2)
+    world.vanguard.round()
+    world.accept("b")
+    (world.spool.job_directory(world.sent[0].token) / "claim").write_text("7\n")
+    world.vanguard.send(lambda: None)
+    world.vanguard.round()
+
+    assert world.order("b") == "gate"
+
+
+def test_sends_nothing_ahead_for_a_while_after_it_gave_way(tmp_path: Path) -> None:
+    """Where places are wanted by jobs that can begin, the next one would be dropped as well."""
+    world = World(tmp_path, jobs=2)
+    world.vanguard.round()
+    world.accept("b")
+    world.vanguard.send(lambda: None)
+    world.vanguard.round()
+    world.sent[0].result = Result(succeeded=False)
+    for _ in range(2):
+        world.vanguard.note_ended()
+    world.vanguard.note_submitted(world.a, world.submission(world.ready(world.a, {"mem_mb": 100})))
+    world.vanguard.round()
+
+    assert len(world.sent) == 1
+
+
 @pytest.mark.parametrize(
     ("claimed", "cause", "expected"),
     [
