@@ -79,11 +79,16 @@ def _put_in_place_of_dry_run(parsed: Any) -> None:
 
 def _report(inspected: Inspected) -> Iterator[str]:
     findings = inspected.findings
-    refused = [finding for finding in findings if finding.problem]
-    yield from _alike("refused", [finding.problem for finding in refused])
-    yield from _alike("cannot be known yet", [_unknown(finding) for finding in findings if finding.unknown])
-    notices = [f"rule {notice.rule}: {notice.text}" for finding in findings for notice in finding.notices]
-    yield from _alike("note", notices)
+    refused = [(finding.name, finding.problem) for finding in findings if finding.problem]
+    unknown = [(finding.name, _unknown(finding)) for finding in findings if finding.unknown]
+    notices = [
+        (f"{notice.key} {notice.rule}", f"rule {notice.rule}: {notice.text}")
+        for finding in findings
+        for notice in finding.notices
+    ]
+    for kind, lines in (("refused", refused), ("cannot be known yet", unknown), ("note", notices)):
+        for line in _first_of_each(lines):
+            yield f"{kind}: {line}"
     if inspected.checkpoints:
         yield "note: jobs that follow from a checkpoint are known only after it has run"
     yield f"{len(refused)} of {len(findings)} jobs would be refused."
@@ -93,6 +98,9 @@ def _unknown(finding: Finding) -> str:
     return f"{finding.name}: {', '.join(finding.unknown)}, until the input files are there"
 
 
-def _alike(kind: str, lines: Sequence[str]) -> Iterator[str]:
-    for line, number in sorted(Counter(lines).items()):
-        yield f"{kind}: {line}" + (f" ({number} jobs)" if number > 1 else "")
+def _first_of_each(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield, of lines with what they are about, the first about each thing, and how many there are."""
+    for about, number in sorted(Counter(about for about, _ in lines).items()):
+        first, *others = dict.fromkeys(line for other, line in lines if other == about)
+        alike = ", others likewise" if others else ""
+        yield first + (f" ({number} jobs{alike})" if number > 1 else "")

@@ -96,7 +96,7 @@ def build_request(
         dependency=_dependency(asked),
         time_limit_minutes=need.runtime_minutes,
     )
-    return request, tuple(_notices(asked, defaults, need))
+    return request, tuple(_notices(asked, defaults, request))
 
 
 def _need(asked: Asked, threads: int, defaults: RequestDefaults) -> Need:
@@ -211,7 +211,7 @@ def _dependency(asked: Asked) -> str | None:
         return str(parse(str(value)))
 
 
-def _notices(asked: Asked, defaults: RequestDefaults, need: Need) -> Iterator[Notice]:
+def _notices(asked: Asked, defaults: RequestDefaults, request: JobRequest) -> Iterator[Notice]:
     """Notices about what was left out or filled in."""
     for name in NOTED:
         if asks_for_something(value := asked.resources.get(name)):
@@ -223,7 +223,14 @@ def _notices(asked: Asked, defaults: RequestDefaults, need: Need) -> Iterator[No
             "rule, or --frceapi-default-mem-mb-per-cpu"
         )
         yield Notice("default-memory", asked.name, text)
-    if need.runtime_minutes is None:
+    if request.time_limit_minutes is None:
         remedy = "set runtime in the rule, or --frceapi-default-runtime"
         text = f"no time limit is asked for, so it is the partition's; {remedy}"
         yield Notice("default-runtime", asked.name, text)
+    names = [partition.name for partition in defaults.table.partitions]
+    if names and request.partition not in names:
+        text = (
+            f"nothing is known of partition {request.partition}, so its caps are not checked; known in "
+            f"{defaults.table.source} are {', '.join(names)}"
+        )
+        yield Notice(f"partition {request.partition}", asked.name, text)

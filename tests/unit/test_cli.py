@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,12 @@ def test_tells_why_there_is_no_table(arguments: list[str], environment: dict[str
     assert exit_code == 1
     assert words in " ".join(output.split())
     assert "Traceback" not in output
+
+
+def test_check_needs_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Snakemake is not installed, which the package does without, the command says so."""
+    monkeypatch.setitem(sys.modules, "snakemake.cli", None)
+    result = CliRunner().invoke(main, ["check"])
+
+    assert result.exit_code == 1
+    assert "check needs snakemake.cli; pip install snakemake" in result.output

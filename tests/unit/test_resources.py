@@ -292,6 +292,17 @@ def test_finds_the_partition(resources: dict[str, object], default: str | None, 
     assert build_request("align", resources, 8, defaults)[0].partition == expected
 
 
+def test_notes_a_partition_that_the_table_does_not_know() -> None:
+    """It is taken, as the table may lack it; the notice names those that it has, because it may be a slip."""
+    resources: dict[str, object] = {"mem_mb": 8000, "slurm_partition": "hours"}
+    built, (notice,) = build_request("align", resources, 2, RequestDefaults(None, 2000, 600, TABLE))
+
+    assert (built.partition, notice.key, notice.rule) == ("hours", "partition hours", "align")
+    assert "nothing is known of partition hours" in notice.text
+    assert "known in table.yaml are hour, day, week" in notice.text
+    assert build_request("align", resources, 2, DEFAULTS)[1] == ()
+
+
 @pytest.mark.parametrize(
     ("resources", "default", "words"),
     [

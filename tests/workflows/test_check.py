@@ -17,7 +17,7 @@ _WORKFLOW = """
     rule large:
         output: "large{i}.txt"
         threads: 9
-        resources: mem_mb=100, runtime=10
+        resources: mem_mb=lambda wildcards: 100 + int(wildcards.i), runtime=lambda wildcards: 31 * int(wildcards.i) + 10
         shell: "touch {output}"
     rule sized:
         input: "large{i}.txt"
@@ -41,7 +41,7 @@ _WORKFLOW = """
         threads: lambda wildcards, input: len(open(input[0]).read())
         resources: runtime=10
         shell: "touch {output}"
-    rule stale:
+    checkpoint stale:
         output: "stale.txt"
         resources: runtime=10
         shell: "touch {output}"
@@ -53,7 +53,7 @@ _WORKFLOW = """
 _TABLE = """
     partitions:
       norm: {max_runtime: 1h, max_threads: 8}
-      short: {max_runtime: 30m}
+      short: {max_runtime: 30m, max_threads: 4}
 """
 
 
@@ -83,22 +83,25 @@ def test_check_lists_what_would_be_refused(flow: Workflow) -> None:
     exit_code, lines = _check(flow)
 
     refused = [line for line in lines if line.startswith("refused: ")]
-    assert [line.partition(": ")[2].partition(":")[0] for line in refused] == ["group pair", "rule gpu"]
+    assert [line.partition(": ")[2].partition(":")[0] for line in refused] == ["group pair", "rule gpu", "rule large"]
     assert "80 min, at most 60; short: 80 min, at most 30" in refused[0]
+    assert refused[2].endswith("--set-threads large=NUMBER (2 jobs, others likewise)")
     assert [line for line in lines if line.startswith("cannot")] == [
         "cannot be known yet: rule counted: threads, until the input files are there",
         "cannot be known yet: rule sized: mem_mb, until the input files are there (2 jobs)",
     ]
     assert "note: rule stale: no memory is asked for" in "\n".join(lines)
-    assert lines[-1] == "2 of 8 jobs would be refused."
+    assert lines[-2:] == [
+        "note: jobs that follow from a checkpoint are known only after it has run",
+        "4 of 8 jobs would be refused.",
+    ]
     assert exit_code == 1
     assert (flow.sandbox.requests, flow.left_in_run_directory(), flow.files("large*")) == ([], [], [])
 
 
 def test_check_passes_what_would_be_submitted(flow: Workflow) -> None:
     """What the remedies of the messages say is enough."""
-    remedies = ["first:runtime=5", "gpu:gpu=0"]
-    exit_code, lines = _check(flow, "--set-resources", *remedies)
+    exit_code, lines = _check(flow, "--set-resources", "first:runtime=5", "gpu:gpu=0", "--set-threads", "large=8")
 
     assert (exit_code, lines[-1]) == (0, "0 of 8 jobs would be refused.")
 
@@ -106,7 +109,6 @@ def test_check_passes_what_would_be_submitted(flow: Workflow) -> None:
 def test_job_that_fits_nowhere_is_not_submitted(flow: Workflow) -> None:
     """The others run; the message names the rule, the request, each partition with its cap, and what to change."""
     flow.use_quick_jobs()
-    flow.write("table.yaml", _TABLE.replace("short: {", "short: {max_threads: 4, "))
     result = flow.run("--keep-going", "large0.txt", "stale.txt")
 
     assert result.exit_code == 1
