@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.identity import works_of
-from snakemake_executor_plugin_frceapi.preparation import Preparation
+from snakemake_executor_plugin_frceapi.preparation import Preparing
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.submission import Submission
@@ -25,7 +25,7 @@ class Admission:
     """
 
     def __init__(
-        self, legacy: Legacy, preparation: Preparation, run: Run, canceller: Canceller, say: Callable[[str], None]
+        self, legacy: Legacy, preparation: Preparing, run: Run, canceller: Canceller, say: Callable[[str], None]
     ) -> None:
         self._legacy = legacy
         self._preparation = preparation

@@ -21,7 +21,7 @@ from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behi
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
-from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
+from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.room import Room
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -67,7 +67,7 @@ class Vanguard:
         horizon: Horizon,
         name: str,
         make_ready: Callable[[Any, Mapping[str, Any]], ReadyJob],
-        preparation: Preparation,
+        preparation: Preparing,
         run: Run,
         spool: Spool,
         canceller: Canceller,

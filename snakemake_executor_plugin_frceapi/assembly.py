@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
-from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with
+from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with, written_out
 from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
+from snakemake_executor_plugin_frceapi.inline import InlineScript
+from snakemake_executor_plugin_frceapi.inlining import InlinePreparation
 from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
@@ -25,14 +28,16 @@ from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
 from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
 from snakemake_executor_plugin_frceapi.policy import Policy
-from snakemake_executor_plugin_frceapi.ports import Reporter
-from snakemake_executor_plugin_frceapi.preparation import Preparation
+from snakemake_executor_plugin_frceapi.ports import Reporter, Service
+from snakemake_executor_plugin_frceapi.preparation import Preparation, Preparing
 from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
 from snakemake_executor_plugin_frceapi.run import Run
+from snakemake_executor_plugin_frceapi.sharing import LOG_DIRECTORY, Sharing
 from snakemake_executor_plugin_frceapi.spawning import Spawning
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Graces
+from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool, WholeListings
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
 
 SHORTEST_INTERVAL_SECONDS = 1.0
@@ -45,8 +50,8 @@ class Surroundings:
     Attributes:
         settings: the executor's settings.
         persistence: Snakemake's directory for its own files, such as ``.snakemake``.
-        workdir: working directory of the jobs.
-        python: the interpreter that jobs use, None where each node has its own.
+        workdir: Snakemake's working directory.
+        sharing: what jobs share with Snakemake.
         envvars: variables that the workflow asks for.
         seconds_between_status_checks: as ``--seconds-between-status-checks``.
         max_status_checks_per_second: as ``--max-status-checks-per-second``.
@@ -57,17 +62,23 @@ class Surroundings:
     settings: Any
     persistence: Path
     workdir: Path
-    python: Path | None
+    sharing: Sharing
     envvars: Mapping[str, str]
     seconds_between_status_checks: float
     max_status_checks_per_second: float
-    spawning: Callable[[Callable[[str, bytes], Path]], Spawning]
+    spawning: Callable[[Callable[[str, bytes], Path] | None], Spawning]
     ahead: Horizon
 
     @property
+    def python(self) -> Path | None:
+        """The interpreter that jobs use, None where each node has its own."""
+        return Path(sys.executable) if self.sharing.software else None
+
+    @property
     def log_root(self) -> Path:
-        """Directory of all job logs."""
-        return Path(self.settings.logdir or self.persistence / "frceapi_logs").absolute()
+        """Directory of all job logs, or of what there is to say of them where they are on the cluster."""
+        logdir = self.settings.logdir if self.sharing.run_directory else None
+        return Path(logdir or self.persistence / "frceapi_logs").absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Assembly:
 
     spool: Spool
     spawning: Spawning
-    preparation: Preparation
+    preparation: Preparing
     legacy: Legacy
     admission: Admission
     run: Run
@@ -111,27 +122,32 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     config = _client_config(settings)
     client = Client(config)
     listing = _try(client)
-    keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
-    if keeper:
-        keeper.start()
-    spool = Spool(around.persistence.absolute() / "frceapi")
+    keeper = _keeper(config, reporter)
+    spool, service = _ways(around, client)
     journal, legacy = take_over(spool)
     legacy.note_listing(listing)
     if not spool.has_jobs():
         spool.remove_shared()
-    remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
-    content = encode(variables)
-    script = _script(around, variables, spool.share("env", content) if variables else None)
+    if spool.is_shared:
+        remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
     encoding = request_encoding(settings)
-    run = Run(client, spool, journal, _policy(around), reporter)
+    run = Run(service, spool, journal, _policy(around), reporter)
     run.note_earlier(listing)
     name = journal.path.stem
-    heartbeat = spool.heartbeat(name)
-    preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, heartbeat)
+    content = encode(variables) if spool.is_shared else b""
+    preparation: Preparing
+    if spool.is_shared:
+        script = _script(around, variables, spool.share("env", content) if content else None)
+        heartbeat = spool.heartbeat(name)
+        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, heartbeat)
+    else:
+        preparation = InlinePreparation(
+            defaults, encoding, _inline_script(around, variables), around.log_root / "jobs.tsv"
+        )
     canceller = Canceller(
-        client, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
+        service, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
     )
-    spawning = around.spawning(spool.share)
+    spawning = around.spawning(spool.share if spool.is_shared else None)
     return Assembly(
         spool,
         spawning,
@@ -141,7 +157,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
         Vanguard(around.ahead, name, spawning.early, preparation, run, spool, canceller),
-        (lambda: spool.share("env", content)) if variables else (lambda: None),
+        (lambda: spool.share("env", content)) if content else (lambda: None),
         partial(_close, keeper, journal),
     )
 
@@ -159,6 +175,21 @@ def request_defaults(settings: Any) -> RequestDefaults:
 def request_encoding(settings: Any) -> Encoding:
     """Return how a job request is written."""
     return Encoding(NumberFormat(settings.number_format), settings.memory_unit)
+
+
+def _ways(around: Surroundings, client: Client) -> tuple[Spool, Service]:
+    """Return the run directory and the service as fits what jobs share with Snakemake."""
+    root = around.persistence.absolute()
+    if around.sharing.run_directory:
+        return Spool(root / "frceapi"), client
+    return UnsharedSpool(root / "frceapi-unshared"), WholeListings(client)
+
+
+def _keeper(config: ClientConfig, reporter: Reporter) -> TicketKeeper | None:
+    keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
+    if keeper:
+        keeper.start()
+    return keeper
 
 
 def _close(keeper: TicketKeeper | None, journal: Journal) -> None:
@@ -187,7 +218,13 @@ def _client_config(settings: Any) -> ClientConfig:
 
 
 def _variables(around: Surroundings) -> dict[str, str]:
-    variables = carried(os.environ, around.settings.export, around.envvars)
+    settings, requested = around.settings, around.envvars
+    if around.sharing.run_directory:
+        variables = carried(os.environ, settings.export or "ALL", requested)
+    else:
+        variables = written_out(
+            os.environ, settings.export or "NONE", requested, with_secrets=settings.secrets_in_script
+        )
     if around.python and "PATH" in variables:
         variables["PATH"] = path_with(around.python.parent, variables["PATH"])
     return variables
@@ -206,6 +243,20 @@ def _script(around: Surroundings, variables: Mapping[str, str], environment: Pat
         scratch=around.settings.scratch,
         umask=_umask(),
         upstream_seconds=math.ceil(around.settings.marker_grace),
+    )
+
+
+def _inline_script(around: Surroundings, variables: Mapping[str, str]) -> InlineScript:
+    settings = around.settings
+    return InlineScript(
+        log_directory=str(settings.logdir or LOG_DIRECTORY),
+        workdir=around.workdir if around.sharing.workdir else None,
+        scratch=settings.scratch,
+        environment=variables,
+        path_first=path_to_prepend(around.python.parent, variables) if around.python else None,
+        setup=settings.job_setup,
+        umask=_umask(),
+        keep_log=settings.keep_successful_logs,
     )
 
 

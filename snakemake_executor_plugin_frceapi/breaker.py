@@ -49,8 +49,8 @@ class SiteFault:
 LOST = SiteFault(
     Stage.SUBMISSION,
     "lost",
-    "each was posted several times, the API never answered with a job id, and they have left no trace; ask the site "
-    "what its API does with submissions",
+    "the API never answered with a job id, and they have left no trace; ask the site what its API does with "
+    "submissions",
 )
 """The fault of a submission that was given up because nobody knows what became of its posts."""
 
@@ -78,6 +78,9 @@ _NOT_BEGUN: Mapping[int, str] = {
     74: "they could not read the file with their environment; start Snakemake in a directory that the nodes see",
 }
 """Exit codes with which the run script ends a job whose command it cannot begin."""
+
+UNSEEN = JobState.FAILED.value
+"""Key of the fault of a job that has left no trace, as one does that does not see its run directory."""
 
 _RUN_SCRIPT_SAYS = "frceapi: cannot "
 

@@ -39,6 +39,11 @@ WITHHELD: Mapping[str, tuple[str, ...]] = {
 
 _PATTERNS = {reason: re.compile("|".join(map(translate, patterns))) for reason, patterns in WITHHELD.items()}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_STORAGE = "SNAKEMAKE_STORAGE_"
+"""With this the names of the variables of storage providers begin; Snakemake hands over all of their settings so."""
+_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"[@?]")
+"""What a URL has where it holds a password or a signature."""
 _FUNCTION = re.compile(r"BASH_FUNC_.+%%", re.DOTALL)
 
 
@@ -104,6 +109,32 @@ def carried(environ: Mapping[str, str], export: str, requested: Mapping[str, str
     return {name: value for name, value in chosen.items() if _withheld(name) != _SLURM}
 
 
+def written_out(
+    environ: Mapping[str, str], export: str, requested: Mapping[str, str], *, with_secrets: bool
+) -> dict[str, str]:
+    """Choose the variables that go to a job in the text of its script, which is no place for a secret.
+
+    Args:
+        environ: the submitting environment.
+        export: what `parse_export` reads, without ``ALL``.
+        requested: the variables of ``envvars:``, which are for secrets, and the settings of storage providers.
+        with_secrets: whether secrets go nevertheless.
+
+    Raises:
+        SettingsError: `export` is wrong, or there are secrets and they do not go.
+    """
+    variables = carried(environ, export, requested)
+    secrets = sorted(name for name, value in variables.items() if _is_secret(name, value, requested))
+    if secrets and not with_secrets:
+        raise SettingsError(
+            f"{', '.join(secrets)} would go to the jobs in the text of their scripts, because they share no file "
+            "system with Snakemake, and the cluster's administrators can read that; let the nodes have a credentials "
+            "file of their own (of S3: ~/.aws/credentials, here as well) or an instance role and unset the variables, "
+            "or set what envvars: names with --frceapi-job-setup, or allow it with --frceapi-secrets-in-script"
+        )
+    return variables
+
+
 def encode(environ: Mapping[str, str]) -> bytes:
     """Write variables as ``NAME=value``, each followed by a NUL byte, sorted: equal environments give equal bytes."""
     return b"".join(sorted(os.fsencode(f"{name}={value}") + b"\0" for name, value in environ.items()))
@@ -147,6 +178,12 @@ def _check_item(name: str, value: str) -> None:
 def _withheld(name: str) -> str | None:
     """The reason why ``ALL`` leaves a variable behind, or None."""
     return next((reason for reason, pattern in _PATTERNS.items() if pattern.match(name)), None)
+
+
+def _is_secret(name: str, value: str, requested: Mapping[str, str]) -> bool:
+    is_of_storage = name.startswith(_OF_STORAGE)
+    hides_one = is_of_storage and _SECRET_VALUE.search(value) is not None
+    return hides_one or (name in requested and not is_of_storage) or _SECRET.search(name) is not None
 
 
 def _goes_with_all(name: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import signal
-import sys
 import threading
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
@@ -17,7 +16,6 @@ from snakemake_interface_common.exceptions import ApiError, WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
-from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
 
@@ -235,22 +233,20 @@ class Executor(RemoteExecutor):
     def _assemble(self) -> Assembly:
         from snakemake_executor_plugin_frceapi.ahead import Horizon
         from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
+        from snakemake_executor_plugin_frceapi.sharing import check_settings, read_sharing
         from snakemake_executor_plugin_frceapi.spawning import Spawning
 
-        shared = self.workflow.storage_settings.shared_fs_usage
-        if SharedFSUsage.PERSISTENCE not in shared:
-            raise SettingsError(
-                "--shared-fs-usage lacks 'persistence', but jobs and Snakemake meet in the working directory; start "
-                "Snakemake in a directory that the cluster's nodes see, and leave --shared-fs-usage out."
-            )
+        sharing = read_sharing(self.workflow)
         remote = self.workflow.remote_execution_settings
+        if not sharing.run_directory:
+            check_settings(self.executor_settings, submits_at_once=remote.immediate_submit)
         if remote.immediate_submit:
             raise SettingsError("--immediate-submit does not work with --executor frceapi; leave it out.")
         around = Surroundings(
             settings=self.executor_settings,
             persistence=Path(self.workflow.persistence.path),
             workdir=Path(self.workflow.workdir_init),
-            python=Path(sys.executable) if SharedFSUsage.SOFTWARE_DEPLOYMENT in shared else None,
+            sharing=sharing,
             envvars=self.envvars(),
             seconds_between_status_checks=remote.seconds_between_status_checks,
             max_status_checks_per_second=float(remote.max_status_checks_per_second),

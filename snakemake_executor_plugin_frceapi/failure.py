@@ -60,6 +60,15 @@ def describe_not_run(submission: Submission, upstream: str) -> str:
     return f"Job {submission.external_jobid} was not run: it depends on {upstream}, which failed.\n"
 
 
+def describe_from_afar(submission: Submission, verdict: Verdict) -> str:
+    """Return the message for a job without a run directory that failed; its log is on the cluster."""
+    lines = [f"Job {submission.external_jobid} failed: {verdict.reason} (state {_state_word(submission)})."]
+    if advice := _advice(submission, None, has_started=True):
+        lines.append(advice)
+    lines.append(f"If it has begun, its log is on the cluster: {submission.log}")
+    return "\n        ".join(lines) + "\n"
+
+
 def _state_word(submission: Submission) -> str:
     history = submission.history
     if history.state is not None and history.state.is_final:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from snakemake_executor_plugin_frceapi.job import Accepted, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
-from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
 from snakemake_executor_plugin_frceapi.ports import Reporter
 from snakemake_executor_plugin_frceapi.site_guard import SiteGuard
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -145,7 +144,7 @@ class Intake:
         self._fail(item, Event.REFUSED, text)
 
     def _send_again(self, item: Submission) -> None:
-        if item.posts - item.posts_before < MOST_POSTS:
+        if self._unknown.may_send_again(item):
             text = f"A job of rule {item.rule} has left no trace; it is submitted again under its token."
             self._tell("again", item, text)
             self._sent_again.add(item.token)
@@ -155,7 +154,7 @@ class Intake:
             self._unknown.add(item)
             return
         self._guard.note_lost()
-        text = f"The outcome of its submission is unknown: it was posted {item.posts} times and has left no trace.\n"
+        text = f"The outcome of its submission is unknown: {self._unknown.why_given_up(item)}.\n"
         self._fail(item, Event.FAILED, text)
 
     def _tell(self, kind: str, item: Submission, line: str) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from snakemake_executor_plugin_frceapi.dependency import combine, parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
@@ -63,8 +63,20 @@ class ReadyJob:
         return tuple(sorted({work.rule for work in self.works})) if self.is_group else ()
 
 
+class Preparing(Protocol):
+    """What makes submissions of ready jobs."""
+
+    def prepare(
+        self, job: ReadyJob, job_info: Any, ahead_of: Sequence[Submission] = ()
+    ) -> tuple[Submission, tuple[Notice, ...]]:
+        """Return the submission of a job, and what the user should be told about its resources."""
+
+    def resume(self, entry: Entry, job_info: Any = None) -> Submission:
+        """Return the submission of an earlier run, as that run would go on with it."""
+
+
 class Preparation:
-    """Makes submissions of ready jobs.
+    """Makes submissions of ready jobs that have run directories.
 
     Args:
         spool: the run directory.
@@ -153,24 +165,8 @@ class Preparation:
             entry: what the journal says of it.
             job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         """
-        return Submission(
-            token=entry.token,
-            job_info=job_info,
-            rule=entry.rule,
-            attempt=entry.attempt,
-            works=entry.works,
-            request=entry.request,
-            body=self._body(entry.request, entry.token),
-            log_directory=entry.log_directory,
-            prepare=lambda: None,
-            register=functools.partial(self._register, entry.rule, {}, entry.log_directory),
-            upstream=entry.upstream,
-            prepared=True,
-            inherited=True,
-            posts=entry.posts,
-            posts_before=entry.posts,
-            external_jobid=entry.external_jobid,
-        )
+        register = functools.partial(self._register, entry.rule, {}, entry.log_directory)
+        return resumed(entry, job_info, self._body(entry.request, entry.token), register)
 
     def _behind(self, request: JobRequest, others: Sequence[Submission]) -> JobRequest:
         """Return a request that waits for other jobs, and has time to wait at its gate as well."""
@@ -203,6 +199,35 @@ class Preparation:
 
 def _name_at_slurm(job: ReadyJob) -> str:
     return _UNSAFE.sub("_", ".".join([job.name, *job.wildcards.values()]))[:_LONGEST_NAME]
+
+
+def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], None]) -> Submission:
+    """Return the submission of an earlier run.
+
+    Args:
+        entry: what the journal says of it.
+        job_info: Snakemake's own record of the job that it serves now, None if it serves none.
+        body: the encoded request.
+        register: as that of `Submission`.
+    """
+    return Submission(
+        token=entry.token,
+        job_info=job_info,
+        rule=entry.rule,
+        attempt=entry.attempt,
+        works=entry.works,
+        request=entry.request,
+        body=body,
+        log_directory=entry.log_directory,
+        prepare=lambda: None,
+        register=register,
+        upstream=entry.upstream,
+        prepared=True,
+        inherited=True,
+        posts=entry.posts,
+        posts_before=entry.posts,
+        external_jobid=entry.external_jobid,
+    )
 
 
 def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_directory: Path) -> dict[str, object]:

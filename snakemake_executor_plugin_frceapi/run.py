@@ -33,8 +33,8 @@ from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 from snakemake_executor_plugin_frceapi.tidying import Tidying
 from snakemake_executor_plugin_frceapi.tracker import Outcome, Verdict, is_over, may_change_by_itself
-from snakemake_executor_plugin_frceapi.unknown import UnknownSubmissions
-from snakemake_executor_plugin_frceapi.verdicts import Verdicts
+from snakemake_executor_plugin_frceapi.unknown import unknown_submissions
+from snakemake_executor_plugin_frceapi.verdicts import verdicts
 
 
 class Run:
@@ -72,13 +72,13 @@ class Run:
         self._tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
         self._sightings = Sightings(spool, policy.graces, self._remarks)
-        self._verdicts = Verdicts(spool, policy.graces, reporter.say, clock)
+        self._verdicts = verdicts(spool, policy.graces, reporter.say, clock)
         self._outages = OutageMonitor(reporter.warn, clock, policy.graces.gap)
         submit = Posting(service.submit_job, journal)
         submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
         self._guard = SiteGuard(submitter, spool, reporter.warn)
-        unknown = UnknownSubmissions(spool, policy, clock)
-        self._intake = Intake(spool, journal, reporter, self._guard, unknown, self._tidying, self._accept)
+        self._unknown = unknown_submissions(spool, policy, clock, submitter)
+        self._intake = Intake(spool, journal, reporter, self._guard, self._unknown, self._tidying, self._accept)
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -205,6 +205,7 @@ class Run:
             if listing is not None:
                 self._listed = self._clock()
                 self._sightings.enter(self._live.values(), listing, self._listed)
+                self._unknown.note_listing(listing)
             self._intake.settle(self._listed)
             if self._intake.unknown:
                 self._poller.wake()
@@ -213,7 +214,7 @@ class Run:
                 self._conclude(token)
             self._remove_settled()
             self._outages.check(self._policy.outage_seconds)
-            self._guard.check(len(self._live))
+            self._guard.check(len(self._live), quiet=self._unknown.wants_quiet)
 
     def stop(self, timeout_seconds: float) -> None:
         """Submit nothing more and ask for no more listings.
@@ -237,6 +238,7 @@ class Run:
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
+        self._unknown.note_taken(external_jobid)
         if item.posts > 1:
             self._tidying.keep_for_twins(item.token)
         self._reporter.submitted(item)
@@ -271,7 +273,7 @@ class Run:
     def _cancel(self, old: Submission) -> Submission | None:
         """Order the end of a submission that serves no job, and return it if it may be running."""
         old.is_replaced = True
-        if self._can_never_begin(old):
+        if self._verdicts.can_never_begin(old):
             self.note_cancelled(old.token)
             return None
         old.external_jobid = self._spool.claimed_by(old.token) or old.external_jobid
@@ -279,9 +281,6 @@ class Run:
         self._waiting.add(old.token)
         self._poller.wake()
         return old
-
-    def _can_never_begin(self, item: Submission) -> bool:
-        return self._spool.order_cancel(item.token) and not self._spool.claimed_by(item.token)
 
     def _put_off(self, slept: float) -> None:
         """Put off what is waited for if nobody has looked for long: that is no time in which nothing came."""
@@ -298,7 +297,7 @@ class Run:
     def _conclude(self, token: str) -> None:
         item = self._live[token]
         verdict = self._verdicts.of(item)
-        if item.is_replaced and self._can_never_begin(item):
+        if item.is_replaced and self._verdicts.can_never_begin(item):
             self._finish(item, verdict)
         elif verdict.outcome is Outcome.ACTIVE or not self._verdicts.is_stopped(item):
             waits = verdict.outcome is not Outcome.ACTIVE or may_change_by_itself(item.history)
@@ -315,7 +314,7 @@ class Run:
             self._succeed(item)
         else:
             self._journal.note(Event.FAILED, item.token)
-            self._guard.note_failed(item)
+            self._guard.note_failed(item, self._live.values())
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
         self._tidying.release(item.upstream)
@@ -326,7 +325,7 @@ class Run:
     def _succeed(self, item: Submission) -> None:
         self._remarks.on_started(item)
         self._journal.note(Event.ENDED, item.token)
-        self._guard.note_succeeded()
+        self._guard.note_begun()
         self._reporter.succeeded(item)
         self.remove_log(item)
 

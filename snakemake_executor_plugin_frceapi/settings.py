@@ -87,11 +87,17 @@ class ExecutorSettings(ExecutorSettingsBase):
         "Time limit in minutes for rules that ask for none; without it the partition's default.",
         metavar="MINUTES",
     )
-    export: str = _setting(
-        "ALL",
+    export: Optional[str] = _setting(
+        None,
         "Which variables of this environment jobs get, as sbatch --export: ALL, NONE, or names and NAME=value with "
-        "commas between them. Variables declared with envvars: always go.",
+        "commas between them. Variables declared with envvars: always go. [default: ALL; NONE without a shared file "
+        "system]",
         metavar="LIST",
+    )
+    secrets_in_script: bool = _setting(
+        False,
+        "Without a shared file system: write secret values, such as the keys of a storage, into the text of the job "
+        "scripts. The cluster's administrators can read them there, and Slurm may keep them.",
     )
     job_setup: str = _setting(
         "", "Shell lines to run in each job before its command, such as 'module load R'.", metavar="LINES"
@@ -102,7 +108,10 @@ class ExecutorSettings(ExecutorSettingsBase):
         metavar="DIR",
     )
     logdir: Optional[Path] = _setting(
-        None, "Directory of the job logs. [default: .snakemake/frceapi_logs]", metavar="DIR"
+        None,
+        "Directory of the job logs. [default: .snakemake/frceapi_logs; without a shared file system "
+        "~/.snakemake/frceapi_logs on the cluster]",
+        metavar="DIR",
     )
     keep_successful_logs: bool = _setting(False, "Keep the logs of jobs that succeeded.")
     delete_logfiles_older_than: int = _setting(
@@ -163,7 +172,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         self._check_text("target_name", r"[A-Za-z0-9]+@[A-Za-z0-9.-]+", "SERVICE@HOST, such as HTTP@api.example.org")
 
         try:
-            parse_export(self.export)
+            parse_export(self.export or "NONE")
         except SettingsError as error:
             raise ApiError(str(error)) from None
 

@@ -1,7 +1,8 @@
 """Tells what the Snakemake that a job runs is called with, and with that all that the plugin needs to know of the job.
 
 Snakemake's own versions wait for a temporary directory that is gone when a job outlives Snakemake, give the job all
-cores that the node seems to have, which on a small node takes threads away from a rule, and quote with Python's `repr`.
+cores that the node seems to have, which on a small node takes threads away from a rule, and quote with Python's `repr`
+or, where they unpack the sources, not at all.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.readiness import early_job, ready_job
 
 _MOST_INLINE_BYTES = 64_000
+_NOTHING_BUT_THE_COMMAND = "{exec_job}"
 
 
 class Spawning:
@@ -25,10 +27,10 @@ class Spawning:
 
     Args:
         executor: the executor, which knows the arguments that are the same for all jobs.
-        share: puts content into a file that jobs see, given the kind of it, and returns its path.
+        share: puts content into a file that jobs see, given the kind of it, and returns its path; None: they see none.
     """
 
-    def __init__(self, executor: Any, share: Callable[[str, bytes], Path]) -> None:
+    def __init__(self, executor: Any, share: Callable[[str, bytes], Path] | None) -> None:
         self._executor = executor
         self._workflow = executor.workflow
         self._share = share
@@ -39,8 +41,7 @@ class Spawning:
         Raises:
             JobError: the file of ``--jobscript`` cannot be filled in.
         """
-        executor = self._executor
-        return ready_job(job, executor.get_jobname(job), self.command(job, job.threads), executor.jobscript)
+        return ready_job(job, self._executor.get_jobname(job), self.command(job, job.threads), self._jobscript)
 
     def early(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
         """Return what is known of a job whose input files do not exist yet.
@@ -52,15 +53,16 @@ class Spawning:
         Raises:
             JobError: the file of ``--jobscript`` cannot be filled in.
         """
-        return early_job(job, resources, self.command(job, resources["_cores"]), self._executor.jobscript)
+        return early_job(job, resources, self.command(job, resources["_cores"]), self._jobscript)
 
     def command(self, job: Any, cores: int) -> str:
         """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
         executor = self._executor
         factory = self._workflow.spawned_job_args_factory
-        precommand = factory.precommand(executor_common_settings=executor.common_settings)
+        before = self._workflow.remote_execution_settings.precommand
         parts = [
-            f"{precommand} &&" if precommand else "",
+            f"{before} &&" if before else "",
+            self._deployment(),
             quote([str(executor.get_python_executable()), "-m", "snakemake", "--snakefile", str(executor.snakefile)]),
             self._arguments(job, cores).line(),
             requote(factory.general_args(executor_common_settings=executor.common_settings)),
@@ -68,11 +70,26 @@ class Spawning:
         ]
         return " ".join(filter(None, parts))
 
+    @property
+    def _jobscript(self) -> str:
+        """The text of ``--jobscript``; in a request there is no room for the line with which Snakemake's own begins."""
+        bare = self._share is None and self._executor.is_default_jobscript
+        return _NOTHING_BUT_THE_COMMAND if bare else str(self._executor.jobscript)
+
+    def _deployment(self) -> str:
+        """Return the command that unpacks the workflow's sources from the storage, empty where jobs share them."""
+        if SharedFSUsage.SOURCES in self._workflow.storage_settings.shared_fs_usage:
+            return ""
+        factory, archive = self._workflow.spawned_job_args_factory, self._workflow.source_archive
+        words = [str(self._executor.get_python_executable()), "-m", "snakemake", "--deploy-sources"]
+        options = [factory.get_default_storage_provider_args(), *factory.get_storage_provider_args()]
+        return f"{quote([*words, archive.query, archive.checksum])} {requote(' '.join(options))} &&"
+
     def _arguments(self, job: Any, cores: int) -> JobArguments:
         shared = SharedFSUsage.INPUT_OUTPUT in self._workflow.storage_settings.shared_fs_usage
         files = [str(path) for path in job.get_wait_for_files()] if shared else []
         listed = "".join(f"{path}\n" for path in files).encode("utf-8", "surrogateescape")
-        inline = len(listed) <= _MOST_INLINE_BYTES
+        share = self._share if len(listed) > _MOST_INLINE_BYTES else None
         return JobArguments(
             target_jobs=encode_target_jobs_cli_args(job.get_target_spec()),
             rules=job.rules,
@@ -80,6 +97,6 @@ class Spawning:
             cores=str(cores),
             attempt=job.attempt,
             unneeded_temp_files=[str(path) for path in self._workflow.dag.get_unneeded_temp_files(job)],
-            wait_for_files=files if inline else [],
-            wait_for_files_file=None if inline else str(self._share("files", listed)),
+            wait_for_files=[] if share else files,
+            wait_for_files_file=str(share("files", listed)) if share else None,
         )

@@ -35,7 +35,12 @@ class Spool:
 
     Raises:
         SettingsError: the directory belongs to somebody else, is no directory or cannot be written.
+
+    Attributes:
+        is_shared: whether jobs see it.
     """
+
+    is_shared = True
 
     def __init__(self, root: Path) -> None:
         self.directory = root / _user_name()

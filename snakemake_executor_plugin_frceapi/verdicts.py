@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe, describe_not_run
+from snakemake_executor_plugin_frceapi.failure import SHOWN_LINES, describe, describe_from_afar, describe_not_run
+from snakemake_executor_plugin_frceapi.listed import judge_by_listing
 from snakemake_executor_plugin_frceapi.logs import last_lines
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
@@ -46,6 +47,10 @@ class Verdicts:
         """Make sure that a job which is about to be given up cannot run beside its retry."""
         return has_own_end(item) or self._spool.order_cancel(item.token)
 
+    def can_never_begin(self, item: Submission) -> bool:
+        """Forbid a job to begin, and return whether that came in time."""
+        return self._spool.order_cancel(item.token) and not self._spool.claimed_by(item.token)
+
     def description(self, item: Submission, verdict: Verdict) -> str:
         """Return what a user reads about a failure."""
         self._failed[item.token] = f"job {item.external_jobid} (rule {item.rule})"
@@ -60,8 +65,7 @@ class Verdicts:
         return next((self._failed[token] for token in item.upstream if token in self._failed), "")
 
     def _judge(self, item: Submission) -> Verdict:
-        minutes = item.request.time_limit_minutes
-        return judge(item.history, self._clock(), minutes * 60.0 if minutes else None, self._graces)
+        return judge(item.history, self._clock(), _time_limit_seconds(item), self._graces)
 
     def _look_closer(self, item: Submission) -> None:
         """The listing of ends may be late, or lost, and another job may have claimed the submission."""
@@ -75,6 +79,36 @@ class Verdicts:
         if owner and owner != item.external_jobid:
             self._say(f"Job {item.external_jobid} is a twin of job {owner}, which is followed instead.")
             item.external_jobid, item.history = owner, History()
+
+
+class ListedVerdicts(Verdicts):
+    """Gives verdicts on submissions that have no run directory; what is said of one there holds for none of them."""
+
+    def of(self, item: Submission) -> Verdict:
+        """Return the verdict of the newest listing."""
+        return judge_by_listing(item.history, _time_limit_seconds(item), self._graces)
+
+    def is_stopped(self, item: Submission) -> bool:  # noqa: ARG002 - no order reaches a job
+        """Return whether a job can be given up: nothing can be done to make sure of it."""
+        return True
+
+    def can_never_begin(self, item: Submission) -> bool:
+        """Return whether a job is not known to the cluster, as far as can be told."""
+        return item.external_jobid is None
+
+    def description(self, item: Submission, verdict: Verdict) -> str:
+        """Return what a user reads about a failure."""
+        return describe_from_afar(item, verdict)
+
+
+def verdicts(spool: Spool, graces: Graces, say: Callable[[str], None], clock: Callable[[], float]) -> Verdicts:
+    """Return what gives verdicts on jobs whose run directories are in `spool`."""
+    return (Verdicts if spool.is_shared else ListedVerdicts)(spool, graces, say, clock)
+
+
+def _time_limit_seconds(item: Submission) -> float | None:
+    minutes = item.request.time_limit_minutes
+    return minutes * 60.0 if minutes else None
 
 
 def has_own_end(item: Submission) -> bool:

@@ -10,6 +10,7 @@ from snakemake_executor_plugin_frceapi.wire.request import (
     MAX_REQUEST_BYTES,
     Encoding,
     NumberFormat,
+    RequestTooLarge,
     encode_request,
     time_limit_text,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Answer",
     "Encoding",
     "NumberFormat",
+    "RequestTooLarge",
     "decode_listing",
     "decode_submission",
     "encode_request",

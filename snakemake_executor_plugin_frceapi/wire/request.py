@@ -26,6 +26,20 @@ _PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
 _DEPENDENCY = re.compile(r"[A-Za-z0-9_:+,?]+")
 
 
+class RequestTooLarge(JobError):
+    """A job request does not fit into what the API takes.
+
+    Attributes:
+        size: how many bytes it has.
+        key: the key of the API that takes most of them.
+    """
+
+    def __init__(self, message: str, size: int, key: str) -> None:
+        super().__init__(message)
+        self.size = size
+        self.key = key
+
+
 @unique
 class NumberFormat(Enum):
     """How counts are written; the page does not say which form the service reads."""
@@ -67,7 +81,8 @@ def encode_request(request: JobRequest, script_body: str, encoding: Encoding) ->
     """Return the body of ``submit_job``.
 
     Raises:
-        JobError: a value is outside what the API or Slurm can take, or the body is 4,000 bytes or more.
+        JobError: a value is outside what the API or Slurm can take.
+        RequestTooLarge: the body is 4,000 bytes or more.
     """
     document: dict[str, int | str | None] = {
         "script-body": _checked_script(script_body),
@@ -139,7 +154,9 @@ def _sized(document: Mapping[str, int | str]) -> bytes:
         return body
     key = max(document, key=lambda name: len(_json(document[name])))
     remedy = "name fewer jobs in it" if key == "dependency" else "start Snakemake in a directory with a shorter path"
-    raise JobError(
+    raise RequestTooLarge(
         f"the job request has {len(body):,} bytes, the API takes fewer than {MAX_REQUEST_BYTES:,}: "
-        f"{len(_json(document[key])):,} of them are the {key}; {remedy}"
+        f"{len(_json(document[key])):,} of them are the {key}; {remedy}",
+        len(body),
+        key,
     )

@@ -97,10 +97,12 @@ class SlurmOptions:
     Attributes:
         min_job_age: seconds after its end during which Slurm knows a job.
         kill_wait: seconds between SIGTERM and SIGKILL.
+        hidden: a directory that jobs see empty, None: they see all.
     """
 
     min_job_age: int = 300
     kill_wait: int = 5
+    hidden: Path | None = None
 
 
 class Slurm:
@@ -127,7 +129,11 @@ class Slurm:
         try:
             self._start_munge()
             self._start("slurmctld", ["slurmctld", "-D"], ["scontrol", "ping"])
-            self._start("slurmd", ["slurmd", "-D", "-N", NODE], ["sh", "-c", "sinfo -h -t idle -o %n | grep -q ."])
+            self._start(
+                "slurmd",
+                [*_hiding(options.hidden), "slurmd", "-D", "-N", NODE],
+                ["sh", "-c", "sinfo -h -t idle -o %n | grep -q ."],
+            )
         except BaseException:
             self.stop()
             raise
@@ -232,3 +238,11 @@ class Slurm:
         (self._directory / "job_submit.lua").write_text(_SUBMIT_FILTER, encoding="ascii")
         for name in ("state", "spool"):
             (self._directory / name).mkdir()
+
+
+def _hiding(directory: Path | None) -> list[str]:
+    """Return the words that stand before a command so that it, and all that it starts, sees a directory empty."""
+    if directory is None:
+        return []
+    mount = 'mount -t tmpfs -o mode=0555 none "$1" && shift && exec "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", mount, "sh", str(directory)]

@@ -20,7 +20,7 @@ from snakemake_executor_plugin_frceapi import ExecutorSettings
 if TYPE_CHECKING:
     from tests.cluster.desk import Desk
 
-_EXAMPLE = Path(__file__).parents[2] / "example_workflow"
+EXAMPLE = Path(__file__).parents[2] / "example_workflow"
 _NOTHING = "Nothing to be done"
 
 _TINY = """
@@ -82,14 +82,14 @@ def missing_for_example() -> str:
 
 
 def _lines(name: str) -> list[str]:
-    lines = (_EXAMPLE / name).read_text("utf-8").splitlines()
+    lines = (EXAMPLE / name).read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def test_profile_for_the_cluster(desk: Desk) -> None:
     """The example's profile for the cluster runs a workflow; a second run has nothing to do."""
     desk.write("Snakefile", _TINY)
-    profile = str(_EXAMPLE / "profiles" / "frce")
+    profile = str(EXAMPLE / "profiles" / "frce")
     first = desk.run("--workflow-profile", profile)
     second = desk.run("--workflow-profile", profile)
 
@@ -105,7 +105,7 @@ def test_example_workflow(desk: Desk) -> None:
     if missing := missing_for_example():
         pytest.skip(missing)
     made_by_runs = shutil.ignore_patterns(".snakemake", "results")
-    shutil.copytree(_EXAMPLE, desk.directory, ignore=made_by_runs, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLE, desk.directory, ignore=made_by_runs, dirs_exist_ok=True)
     first = desk.run("--workflow-profile", "profiles/frce")
     second = desk.run("--workflow-profile", "profiles/frce")
 

@@ -24,6 +24,7 @@ from snakemake_executor_plugin_frceapi.assembly import Assembly, Surroundings, a
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.settings import ExecutorSettings
+from snakemake_executor_plugin_frceapi.sharing import Sharing
 from snakemake_executor_plugin_frceapi.spawning import Spawning
 from snakemake_executor_plugin_frceapi.submission import Submission
 from tests.raw_server import SECRET, Handler, RawServer, answer
@@ -186,7 +187,7 @@ class Bench:
             settings=ExecutorSettings(**{**common, **settings}),
             persistence=self.directory / ".snakemake",
             workdir=self.directory,
-            python=None,
+            sharing=Sharing(software=False),
             envvars={},
             seconds_between_status_checks=0.0,
             max_status_checks_per_second=1000.0,

@@ -25,8 +25,8 @@ def stepped(tmp_path: Path) -> Iterator[Callable[..., SteppedRun]]:
     """A maker of runs whose steps a test makes itself."""
     made: list[SteppedRun] = []
 
-    def make(outage_hours: float = 1e6) -> SteppedRun:
-        made.append(SteppedRun(tmp_path / str(len(made)), outage_hours))
+    def make(outage_hours: float = 1e6, *, shared: bool = True) -> SteppedRun:
+        made.append(SteppedRun(tmp_path / str(len(made)), outage_hours, shared))
         return made[-1]
 
     yield make

@@ -16,6 +16,7 @@ from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
+from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
 
 INTERVAL_SECONDS = 10.0
 MARKER_SECONDS = 90.0
@@ -67,6 +68,7 @@ class SteppedRun:
     Attributes:
         top: directory for everything that is written.
         outage_hours: as ``--frceapi-outage-tolerance``.
+        shared: whether jobs see the run directory.
         now: the time by the run's clock.
         events: what was reported, in order: the kind and the token.
         messages: the messages of failures by token.
@@ -75,6 +77,7 @@ class SteppedRun:
 
     top: Path
     outage_hours: float = 1e6
+    shared: bool = True
     now: float = BEGIN
     events: list[tuple[str, str]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
@@ -83,7 +86,7 @@ class SteppedRun:
     def __post_init__(self) -> None:
         self.loops: list[Loop] = []
         self.service = Service(lambda: self.now)
-        self.spool = Spool(self.top / "spool")
+        self.spool = (Spool if self.shared else UnsharedSpool)(self.top / "spool")
         self.journal = Journal(self.spool.directory)
         policy = Policy(
             graces=Graces(marker=MARKER_SECONDS, requeue=REQUEUE_SECONDS, kill_wait=264.0, window=86_400.0),
@@ -155,7 +158,7 @@ class SteppedRun:
             request=JobRequest(partition="norm", time_limit_minutes=60),
             body=token.encode(),
             log_directory=self.top / "logs",
-            prepare=prepare or (lambda: self._write(token)),
+            prepare=prepare or (lambda: self._write(token) if self.shared else None),
         )
 
     def submit(self, *tokens: str) -> list[Submission]:

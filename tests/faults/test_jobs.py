@@ -385,7 +385,8 @@ def test_row_30_takes_no_state_for_final_before_its_grace(state: JobState, run: 
 @pytest.mark.parametrize(("exit_code", "outcome"), [(0, "succeeded"), (3, "failed"), (None, "failed")])
 def test_row_30_never_takes_a_verdict_back(exit_code: int | None, outcome: str, run: SteppedRun) -> None:
     """What was reported once is reported no second time, whatever is listed or left afterwards."""
-    (item, _) = run.submit("a", "stays")
+    (item, other) = run.submit("a", "stays")
+    run.starts(other)
     if exit_code is None:
         run.service.lists(JobState.FAILED, item.external_jobid)
         run.steps(MARKER_SECONDS + 30)

@@ -31,6 +31,42 @@ def fail_without_trace(run: SteppedRun, items: Sequence[Submission], state: JobS
     run.steps(MARKER_SECONDS + 600 + 30, every=10)
 
 
+def begin_one(run: SteppedRun) -> None:
+    """Let a job end well, which shows that nodes see the run directory."""
+    (item,) = run.submit("seen")
+    run.starts(item)
+    run.ends(item)
+    run.step(1)
+
+
+def test_stops_a_run_whose_first_job_sees_no_run_directory(run: SteppedRun) -> None:
+    """Where no job has ever left a trace, the first that has none ends the run, with one message and its remedy."""
+    run.submit(*MANY[:8])
+    with pytest.raises(SiteUnusable) as raised:
+        fail_without_trace(run, run.run.live)
+
+    assert run.ended("failed") == []
+    assert len(run.run.live) == 7
+    message = str(raised.value)
+    assert message.startswith(f"Job 1 of rule map failed and left nothing in {run.spool.directory}, nor did any")
+    assert "Start it in a directory that is shared, or with --shared-fs-usage none" in message
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_goes_on_where_one_job_sees_no_run_directory(live: bool, run: SteppedRun) -> None:  # noqa: FBT001 - a row
+    """Where another job sees its own, be it over or not, one that does not is a matter of its node."""
+    first, second = run.submit("first", "second")
+    run.starts(first)
+    if not live:
+        run.ends(first)
+    run.step(1)
+    fail_without_trace(run, [second])
+    run.submit("next")
+
+    assert run.ended("failed") == ["second"]
+    assert run.ended("submitted")[-1] == "next"
+
+
 def test_stops_a_run_whose_jobs_are_refused_alike(run: SteppedRun) -> None:
     """Of a thousand jobs a handful is posted and fails; the others were never sent, and the run says why, once."""
     run.service.answer = Refused("bad_partition", "the service refused the job (bad_partition): choose another one")
@@ -61,6 +97,7 @@ def test_goes_on_where_only_some_jobs_are_refused(run: SteppedRun) -> None:
 )
 def test_stops_a_run_whose_jobs_end_before_they_start(state: JobState, run: SteppedRun) -> None:
     """When the last job that the cluster had has failed as the others, nothing more is tried."""
+    begin_one(run)
     items = run.submit(*MANY[:8])
     with pytest.raises(SiteUnusable, match=rf"The last 8 jobs ended before they started: .* listed as {state.value} "):
         fail_without_trace(run, items, state)
@@ -93,6 +130,7 @@ def test_goes_on_where_the_jobs_own_commands_fail(run: SteppedRun) -> None:
 
 def test_holds_back_what_was_not_sent_while_other_jobs_go_on(run: SteppedRun) -> None:
     """Retries are not used up: they wait, and are sent when a job has begun; then one more failure is enough."""
+    begin_one(run)
     items = run.submit(*MANY[:10])
     fail_without_trace(run, items[:5])
     assert (
@@ -116,6 +154,7 @@ def test_holds_back_what_was_not_sent_while_other_jobs_go_on(run: SteppedRun) ->
 
 def test_leaves_submissions_that_nobody_knows_of_to_the_next_run(run: SteppedRun) -> None:
     """A run that is stopped does not wait for what can neither be found nor be sent again."""
+    begin_one(run)
     items = run.submit(*MANY[:5])
     run.service.lists(JobState.FAILED, *(item.external_jobid for item in items))
     run.steps(MARKER_SECONDS - 20)

@@ -12,6 +12,7 @@ from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
 
 SANDBOX = str(LARGEST_SLURM_JOBID + 1)
 MAY_LIVE = "may still be alive; each ends as soon as it sees the order in its run directory."
@@ -44,7 +45,7 @@ class World:
         second: raised while it cancels, as a second Ctrl-C would be.
     """
 
-    def __init__(self, top: Path, live: Sequence[str | None], *, leave: bool = False) -> None:
+    def __init__(self, top: Path, live: Sequence[str | None], *, leave: bool = False, shared: bool = True) -> None:
         self.live = [job(jobid) for jobid in live]
         self.alive: list[str | None] = []
         self.second: BaseException | None = None
@@ -52,7 +53,7 @@ class World:
         self.calls: list[str] = []
         self.said: list[str] = []
         self.cancelled: list[str] = []
-        self.spool = Spool(top)
+        self.spool = (Spool if shared else UnsharedSpool)(top)
         self.departure = Departure(self, self, self.spool, self.said.append, leave=leave)  # type: ignore[arg-type]
 
     def stop(self, timeout_seconds: float) -> None:
@@ -216,3 +217,12 @@ def test_removes_what_no_job_needs_any_more(jobs: bool, tmp_path: Path) -> None:
     assert world.departure.begun
     assert world.calls == ["stop", "close"]
     assert shared.exists() == jobs
+
+
+def test_promises_no_order_that_no_job_sees(tmp_path: Path) -> None:
+    """Without a shared file system only the command that is printed ends what is left."""
+    world = World(tmp_path, ["101"], shared=False)
+    world.alive = ["101"]
+    world.departure.stop_early()
+
+    assert world.said[1:] == [f"1 job may still be alive; nothing here ends them. {TYPE} 101"]

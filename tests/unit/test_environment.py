@@ -18,6 +18,7 @@ from snakemake_executor_plugin_frceapi.environment import (
     parse_export,
     path_to_prepend,
     path_with,
+    written_out,
 )
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 
@@ -224,3 +225,38 @@ def test_carries_a_function_as_bash_exports_it(tmp_path: Path) -> None:
     assert [name for name in chosen if "greet" in name] == ["BASH_FUNC_greet%%"]
     assert "PWD" in environ
     assert "PWD" not in chosen
+
+
+S3 = {"SNAKEMAKE_STORAGE_S3_ENDPOINT_URL": "https://s3.example.org", "SNAKEMAKE_STORAGE_S3_REGION": "eu"}
+
+
+@pytest.mark.parametrize(
+    ("export", "requested", "secrets"),
+    [
+        ("NONE", {}, []),
+        ("NONE", S3, []),
+        ("NONE", {**S3, "SNAKEMAKE_STORAGE_S3_SECRET_KEY": "s"}, ["SNAKEMAKE_STORAGE_S3_SECRET_KEY"]),
+        ("NONE", {"SNAKEMAKE_STORAGE_X_URL": "https://user:word@host"}, ["SNAKEMAKE_STORAGE_X_URL"]),
+        ("NONE", {"SNAKEMAKE_STORAGE_X_URL": "https://host/?sig=1"}, ["SNAKEMAKE_STORAGE_X_URL"]),
+        ("NONE", {"HARMLESS": "1"}, ["HARMLESS"]),
+        ("A,B=2", {}, []),
+        ("AWS_SECRET_ACCESS_KEY", {}, ["AWS_SECRET_ACCESS_KEY"]),
+        ("MY_PASSWORD=x,A", {"ASKED": "1"}, ["ASKED", "MY_PASSWORD"]),
+    ],
+)
+def test_writes_secrets_out_only_where_that_is_allowed(
+    export: str, requested: dict[str, str], secrets: list[str]
+) -> None:
+    """What `envvars:` names is secret, and whatever looks so; a message names them all and what to do instead."""
+    environ = {"A": "1", "B": "1", "AWS_SECRET_ACCESS_KEY": "s"}
+    allowed = written_out(environ, export, requested, with_secrets=True)
+    assert allowed == carried(environ, export, requested)
+    if not secrets:
+        assert written_out(environ, export, requested, with_secrets=False) == allowed
+        return
+    with pytest.raises(SettingsError) as caught:
+        written_out(environ, export, requested, with_secrets=False)
+
+    message = str(caught.value)
+    assert message.startswith(f"{', '.join(secrets)} would go to the jobs in the text of their scripts")
+    assert all(word in message for word in ("credentials file", "instance role", "--frceapi-secrets-in-script"))

@@ -37,7 +37,7 @@ def test_accepts_its_own_defaults() -> None:
     """Without any option the settings are those of FRCE."""
     settings = ExecutorSettings()
 
-    assert (settings.url, settings.auth, settings.export) == (DEFAULT_URL, "kerberos", "ALL")
+    assert (settings.url, settings.auth, settings.export) == (DEFAULT_URL, "kerberos", None)
     assert settings.url.startswith("https://")
 
 

@@ -501,8 +501,7 @@ def test_node_without_the_run_directory_is_suspected(workflow: MakeWorkflow) -> 
     flow.sandbox.faults.add(Fault(request=elsewhere))
     result = flow.run("--frceapi-marker-grace", "2")
 
-    _line(result, "Job", "failed", "state FAILED")
-    _line(result, "left no trace", "exit code 66", "file system that the nodes share")
+    _line(result, "of rule a failed and left nothing in", "the nodes seem not to share it", "--shared-fs-usage none")
     assert [job.exit_code for job in flow.jobs] == [66]
 
 
