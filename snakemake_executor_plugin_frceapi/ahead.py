@@ -19,7 +19,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
 from snakemake_executor_plugin_frceapi.grouping import members_of
-from snakemake_executor_plugin_frceapi.identity import products_of
+from snakemake_executor_plugin_frceapi.identity import products_of, works_of
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
 from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.room import Room
@@ -30,6 +30,9 @@ from snakemake_executor_plugin_frceapi.tracker import is_over
 
 _BEAT_SECONDS = 30.0
 _CALM_SECONDS = 60.0
+
+_LATE_SECONDS = 2.0
+"""Time after the opening of its gate by which Snakemake has usually come to a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,7 @@ class Vanguard:
                     with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
                         for job in behind(self._workflow.dag, self._due.popleft()):
                             self._try(job)
+        self._note_works()
 
     def clean_up(self) -> None:
         """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed.
@@ -250,7 +254,7 @@ class Vanguard:
             if early.is_open or early.unfinished:
                 continue
             if self._is_as_sent(early):
-                early.is_open = self._spool.open_gate(early.submission.token)
+                early.opened = time.monotonic() if self._spool.open_gate(early.submission.token) else inf
             else:
                 self._drop([early, *those_behind(members_of(early.job), self._early.values())])
 
@@ -269,6 +273,18 @@ class Vanguard:
             if not early.is_open and self._spool.claimed_by(early.submission.token) is None
         ]
         self._drop(latest[: max(0, self._room.held - coming)])
+
+    def _note_works(self) -> None:
+        """Note what jobs make that run before Snakemake comes to them, because this run may end before it does."""
+        late = time.monotonic() - _LATE_SECONDS
+        with self._lock:
+            unknown = [early for early in self._early.values() if early.opened < late and not early.is_known]
+        for early in unknown:
+            early.is_known = True
+            works = works_of(early.job)
+            with self._lock:
+                if any(early is other for other in self._early.values()):
+                    self._run.note_works(early.submission, works)
 
     def _is_as_sent(self, early: Early) -> bool:
         """Whether the resources of a job are still those that were sent: they may follow from files behind its back."""

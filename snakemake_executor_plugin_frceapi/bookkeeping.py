@@ -54,6 +54,9 @@ def _makers_of(entry: Entry, makers: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _record(workflow: Any, entry: Entry, jobs: Sequence[Any], spool: Spool, warn: Callable[[str], None]) -> None:
+    for job in jobs:
+        job.reset_params_and_resources()  # as the scheduler does: inputs may have been missing when the DAG was built
+        _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input
     works = {work for job in jobs for work in works_of(job, entry.products)}
     if not all(work.signature for work in works.union(entry.works)):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.grouping import members_of
@@ -24,7 +25,8 @@ class Early:
         submission: its submission.
         upstream: the jobs that make its inputs.
         unfinished: those of them that Snakemake has not recorded yet.
-        is_open: whether its gate is open.
+        opened: monotonic time at which its gate was opened, infinite while it is shut.
+        is_known: whether what its job is made from was written down.
     """
 
     job: Any
@@ -32,7 +34,13 @@ class Early:
     submission: Submission
     upstream: list[Any]
     unfinished: set[Any]
-    is_open: bool = False
+    opened: float = inf
+    is_known: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its gate is open."""
+        return self.opened < inf
 
     def serves(self, ready: ReadyJob, fresh: Submission, spool: Spool) -> bool:
         """Return whether its submission does what is wanted, now that Snakemake has come to the job.

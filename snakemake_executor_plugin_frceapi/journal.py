@@ -33,7 +33,7 @@ class Event(StrEnum):
     """It is about to be posted; the line is on disk before the request leaves."""
     ACCEPTED = "accepted"
     ATTACHED = "attached"
-    """Snakemake has come to its job, which had gone ahead: what it is made from is known now."""
+    """Its job, which has gone ahead, has begun or is about to: what it is made from is known now."""
     UNKNOWN = "unknown"
     NOT_SENT = "not sent"
     ENDED = "ended"

@@ -144,10 +144,15 @@ class Run:
             works: what it makes, and from what.
         """
         with self._round:
-            item.is_ahead, item.job_info, item.works = False, job_info, works
-            self._journal.note(Event.ATTACHED, item.token, works=[asdict(work) for work in works])
+            item.is_ahead, item.job_info = False, job_info
+            self.note_works(item, works)
             self._reporter.attach(item)
         self.wake()
+
+    def note_works(self, item: Submission, works: tuple[Work, ...]) -> None:
+        """Note what a job that went ahead makes, and from what, so that a later run knows it again."""
+        item.works = works
+        self._journal.note(Event.ATTACHED, item.token, works=[asdict(work) for work in works])
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -34,7 +34,8 @@ rule side:
     input: "top"
     output: "{side,left|right}"
     group: "g"
-    shell: "touch {output}"
+    resources: mem_mb=lambda wildcards, input: 300 + input.size
+    shell: "touch {output} # {resources.mem_mb}"
 """
 ENDED = 1_000_000_000
 """When the outputs were written, in seconds of the epoch."""
@@ -126,6 +127,7 @@ def test_records_what_has_ended_well(world: World) -> None:
     top = records["top"]
     assert (top.input, top.params, top.log) == (["in.txt"], ["1"], ["top.log"])
     assert (top.code, top.shellcmd, top.incomplete) == ("touch {output}", "touch top", False)
+    assert records["left"].shellcmd == "touch left # 300"
 
 
 @pytest.mark.parametrize("marker", [True, False])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.final_state import lasting_records
+
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow, Workflow
 
@@ -252,3 +254,65 @@ def test_a_rule_can_opt_out(workflow: MakeWorkflow) -> None:
     assert "Look-ahead: 0 went ahead, 0 attached, 0 dropped; the normal way went" in result.output
     assert "1 because its rule says so" in result.output
     assert "1 because its resources follow from its input" in result.output
+
+
+_WIDE = """
+    rule all:
+        input: "b", "x", "y", "last"
+        localrule: True
+    rule a:
+        output: "a"
+        shell: "exit 99"
+    rule b:
+        input: "a"
+        output: "b"
+        params: lines=lambda wildcards, input: len(open(input[0]).readlines())
+        shell: "exit 99"
+    rule first:
+        input: "a"
+        output: "{name,x|y}"
+        priority: 10
+        resources: frceapi_lookahead=0
+        shell: "exit 99"
+    rule last:
+        output: "last"
+        shell: "exit 99"
+"""
+_WAITS = """
+    case $output in
+    x | y) until [ -e go ]; do sleep 0.2; done ;;
+    last) until [ -e fail ]; do sleep 0.2; done; exit 3 ;;
+    esac
+"""
+
+
+def journal(flow: Workflow) -> str:
+    """Return what the journals say."""
+    return "".join(path.read_text("utf-8") for path in flow.directory.glob(".snakemake/frceapi/*/journal-*"))
+
+
+@pytest.mark.parametrize("end", ["failure", "kill"])
+def test_what_ends_before_snakemake_comes_to_it_is_recorded(workflow: MakeWorkflow, end: str) -> None:
+    """A job may end while --jobs is full of others; when the run fails then, the next one puts it into the books."""
+    plain, flow = (workflow(_WIDE, directory=directory) for directory in ("plain", "ahead"))
+    plain.use_quick_jobs()
+    plain.succeed()
+    flow.use_quick_jobs(_WAITS)
+    flow.defaults += ["--jobs", "3", "--frceapi-lookahead", "1"]
+    running = flow.start()
+    flow.wait_for(lambda: "end b" in "\n".join(flow.lines("ledger")), "the end of b")
+    flow.wait_for(lambda: '"attached"' in journal(flow), "what b is made from")
+    if end == "kill":
+        running.signal(signal.SIGKILL)
+        running.wait()
+        flow.succeed("--unlock")
+    flow.write("fail", "")
+    if end == "failure":
+        flow.wait_for(lambda: "Error in rule last" in running.text(), "the failure")
+    flow.write("go", "")
+    assert running.wait().exit_code != 0
+    flow.use_quick_jobs()
+    flow.succeed("--rerun-incomplete")
+
+    assert begun(flow).count("b") == 1
+    assert lasting_records(flow.directory) == lasting_records(plain.directory)

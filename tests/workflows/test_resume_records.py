@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.final_state import OF_THE_RUN, records
 from tests.ledger import assert_each_once
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow, Workflow
-
-_OF_THE_RUN = ("starttime", "endtime", "job_hash")
-"""What Snakemake records of the run: times, and a hash made of addresses of its objects."""
-
-
-def _records(flow: Workflow) -> dict[str, dict[str, Any]]:
-    """Snakemake's records by output; a file is named by its output."""
-    files = [path for path in flow.directory.glob(".snakemake/metadata/**/*") if path.is_file()]
-    return {base64.b64decode(path.name).decode(): json.loads(path.read_text("utf-8")) for path in files}
 
 
 def _end_meanwhile(flow: Workflow, jobs: int) -> None:
@@ -36,7 +26,7 @@ def _end_meanwhile(flow: Workflow, jobs: int) -> None:
     for jobid in flow.sandbox.jobs:
         flow.sandbox.wait(jobid)
     assert set(flow.states) == {"COMPLETED"}
-    assert _records(flow) == {}
+    assert records(flow.directory) == {}
     flow.succeed("--unlock")
 
 
@@ -89,15 +79,15 @@ def test_record_is_that_of_an_undisturbed_run(workflow: MakeWorkflow) -> None:
     flow = _all_kinds(workflow, "killed")
     _end_meanwhile(flow, 4)
     assert "Nothing to be done" in flow.succeed().output
-    expected, records = _records(undisturbed), _records(flow)
+    expected, found = records(undisturbed.directory), records(flow.directory)
 
-    assert records.keys() == expected.keys() >= {"shell", "shell.2", "script", "directory", "group"}
+    assert found.keys() == expected.keys() >= {"shell", "shell.2", "script", "directory", "group"}
     for name, record in expected.items():
-        assert records[name] | dict.fromkeys(_OF_THE_RUN) == record | dict.fromkeys(_OF_THE_RUN), name
+        assert found[name] | dict.fromkeys(OF_THE_RUN) == record | dict.fromkeys(OF_THE_RUN), name
     begun = {job.submitted_at for job in flow.jobs}
     for name in ("shell", "shell.2", "script", "group"):
-        assert min(begun) < records[name]["starttime"] < records[name]["endtime"]
-        assert records[name]["endtime"] == pytest.approx((flow.directory / name).stat().st_mtime)
+        assert min(begun) < found[name]["starttime"] < found[name]["endtime"]
+        assert found[name]["endtime"] == pytest.approx((flow.directory / name).stat().st_mtime)
     assert "Nothing to be done" in flow.succeed("--dry-run").output
     assert flow.calls("submit_job") == 4
     assert flow.left_in_run_directory() == []
@@ -156,7 +146,7 @@ def test_change_meanwhile_is_told_and_not_recorded(workflow: MakeWorkflow) -> No
     for rule in ("code", "params", "input"):
         assert f"Snakemake takes its outputs as they are; to make them anew, add --forcerun {rule}." in first.output
     assert "--forcerun" not in second.output
-    assert _records(flow) == {}
+    assert records(flow.directory) == {}
     assert flow.left_in_run_directory() == []
     assert flow.calls("submit_job") == 3
 
@@ -195,7 +185,7 @@ def test_rest_of_a_group_is_adopted_by_all_of_its_members(workflow: MakeWorkflow
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), ["top", "left", "right"])
     assert flow.states == ["COMPLETED"]
-    assert _records(flow).keys() >= {"left", "right"}
+    assert records(flow.directory).keys() >= {"left", "right"}
     assert "Nothing to be done" in flow.succeed("--dry-run").output
     assert flow.left_in_run_directory() == []
 
@@ -216,5 +206,5 @@ def test_member_of_a_group_that_comes_late_does_not_run_again(workflow: MakeWork
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), ["top", "left", "right"])
     assert flow.states == ["COMPLETED"]
-    assert _records(flow).keys() >= {"left", "right"}
+    assert records(flow.directory).keys() >= {"left", "right"}
     assert flow.files(".snakemake/frceapi_logs/**/*") == []
