@@ -91,7 +91,7 @@ def test_record_is_that_of_an_undisturbed_run(workflow: MakeWorkflow) -> None:
     assert "Nothing to be done" in flow.succeed("--dry-run").output
     assert flow.calls("submit_job") == 4
     assert flow.left_in_run_directory() == []
-    assert flow.files(".snakemake/frceapi_logs/**/*") == []
+    assert flow.files(".snakemake/frceapi_logs/**/*.log") == []
     assert list(flow.directory.glob(".snakemake/frceapi/*/journal-*")) == []
 
 
@@ -207,4 +207,4 @@ def test_member_of_a_group_that_comes_late_does_not_run_again(workflow: MakeWork
     assert_each_once(flow.lines("ledger"), ["top", "left", "right"])
     assert flow.states == ["COMPLETED"]
     assert records(flow.directory).keys() >= {"left", "right"}
-    assert flow.files(".snakemake/frceapi_logs/**/*") == []
+    assert flow.files(".snakemake/frceapi_logs/**/*.log") == []
