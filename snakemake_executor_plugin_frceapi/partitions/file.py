@@ -100,6 +100,10 @@ class _Reader:
     def partition(self, name: object, value: object, own: object) -> Partition:
         if isinstance(name, bool) or not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}", str(name)):
             raise self.error(f"partitions.{name}", "is no partition name", "use letters, digits, '_', '.' and '-'")
+        for key in self.section(f"partitions.{name}", value):
+            if key in _OWN_KEYS:
+                remedy = f"write it below frceapi.partitions.{name}, which the slurm plugin passes over"
+                raise self.error(f"partitions.{name}.{key}", "stands in the wrong section", remedy)
         fields: dict[str, Any] = {"name": str(name), "caps": {}}
         for prefix, keys, section in (("partitions", _KEYS, value), ("frceapi.partitions", _OWN_KEYS, own)):
             for key, given in self.checked(f"{prefix}.{name}", section, keys).items():
@@ -117,9 +121,10 @@ class _Reader:
             key = f"frceapi.submit_filter[{number}]"
             step = self.checked(key, line, ("up_to", "partition"))
             longest = self.value(f"{key}.up_to", step.get("up_to", math.inf), _DURATION)
-            if step.get("partition") not in names:
-                raise self.error(f"{key}.partition", f"is {step.get('partition')!r}", f"use {', '.join(names)}")
-            found.append(Move(longest, step["partition"]))
+            partition = step.get("partition")
+            if str(partition) not in names:
+                raise self.error(f"{key}.partition", f"is {partition!r}", f"use {', '.join(names)}")
+            found.append(Move(longest, str(partition)))
         return tuple(found)
 
 
@@ -137,12 +142,13 @@ class _Kind:
 
 
 def _number(value: object) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    return float(value) if isinstance(value, int | float) and usable else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _LARGEST or value == math.inf else None
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST else None
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
@@ -151,9 +157,10 @@ def _texts(value: object) -> tuple[str, ...] | None:
     return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
 
 
+_LARGEST = 10**15
 _DURATION = _Kind(minutes, "minutes as a number, or a time such as 12h, 5d or 2-12:30:00")
-_NUMBER = _Kind(_number, "a number that is not negative")
-_COUNT = _Kind(_count, "a whole number that is not negative")
+_NUMBER = _Kind(_number, "a number from 0")
+_COUNT = _Kind(_count, "a whole number from 0")
 _SWITCH = _Kind(lambda value: value if isinstance(value, bool) else None, "true or false")
 _NAMES = _Kind(_texts, "a list of names")
 _NAME = _Kind(lambda value: value if isinstance(value, str) and value else None, "a name")

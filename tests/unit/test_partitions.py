@@ -13,6 +13,7 @@ from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.partitions.need import CAPS, Need
 from snakemake_executor_plugin_frceapi.partitions.source import frce_table
 from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, Move, Partition, PartitionTable
+from snakemake_executor_plugin_frceapi.sandbox import partitions as sandbox
 
 FRCE = frce_table()
 DAY = 24 * 60
@@ -280,3 +281,28 @@ def test_reads_a_need_back_from_its_request(asked: Need) -> None:
     )
 
     assert Need.of(request) == replace(asked, gpu=0, mpi=False)
+
+
+sandbox_names = st.sampled_from([partition.name for partition in sandbox.FRCE_PARTITIONS])
+
+
+@given(sandbox_names, st.integers(1, 1300), st.none() | st.integers(1, 60) | st.integers(7100, 7300))
+def test_knows_frce_as_the_sandbox_does(name: str, cpus: int, minutes: int | None) -> None:
+    """Two readings of what is written about FRCE: what this one refuses would wait there for ever, and nothing else."""
+    limit = None if minutes is None else minutes * sandbox.MINUTE_S
+    place = sandbox.partition_table()[sandbox.filtered_partition(name, limit)]
+    waits = sandbox.pending_for_ever(place, cpus, sandbox.effective_time_s(place, limit))
+    asked = need(cpus, mem_mb_per_cpu=1, runtime_minutes=minutes)
+
+    assert FRCE.moved(name, minutes) == place.name
+    assert FRCE.takes(asked, name) is (waits is None)
+
+
+@pytest.mark.parametrize("partition", FRCE.partitions, ids=lambda partition: partition.name)
+def test_knows_frces_defaults_as_the_sandbox_does(partition: Partition) -> None:
+    """What a job gets that does not ask is the same in both."""
+    other = sandbox.partition_table()[partition.name]
+    default = partition.default_runtime_minutes
+
+    assert other.default_time_s == (None if default is None else default * sandbox.MINUTE_S)
+    assert other.default_mem_mb_per_cpu == partition.default_mem_mb_per_cpu
