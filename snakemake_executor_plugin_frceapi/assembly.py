@@ -119,7 +119,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     settings = around.settings
     defaults = request_defaults(settings)
     variables = _variables(around)
-    config = _client_config(settings)
+    config = client_config(settings)
     client = Client(config)
     listing = _try(client)
     keeper = _keeper(config, reporter)
@@ -207,7 +207,12 @@ def _try(client: Client) -> Listing:
         raise TransientFault(f"{fault}; nothing was submitted, start Snakemake again later") from None
 
 
-def _client_config(settings: Any) -> ClientConfig:
+def client_config(settings: Any) -> ClientConfig:
+    """Return how to reach the service.
+
+    Raises:
+        SettingsError: the URL, or the authentication for it, is not safe.
+    """
     encrypted = settings.url.lower().startswith("https:")
     return ClientConfig(
         base_url=settings.url,

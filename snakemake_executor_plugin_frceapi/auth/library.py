@@ -41,10 +41,15 @@ class Watchdog:
     """Runs work that cannot be interrupted, and stops waiting for it after a number of seconds.
 
     Work that was left behind ends some time; until then no more is begun.
+
+    Args:
+        seconds: how long it is waited for.
+        silent: a clause for the message that says who has not answered.
     """
 
-    def __init__(self, seconds: float = KERBEROS_DEADLINE_SECONDS) -> None:
+    def __init__(self, seconds: float = KERBEROS_DEADLINE_SECONDS, silent: str = "no KDC answered") -> None:
         self._seconds = seconds
+        self._silent = silent
         self._left_behind: Future[Any] = Future()
         self._left_behind.set_result(None)
 
@@ -64,7 +69,7 @@ class Watchdog:
 
     def _wait_for(self, future: Future[Any], until: float) -> None:
         if wait([future], until - time.monotonic()).not_done:
-            raise TransientFault(f"no KDC answered within {self._seconds:g} s; check the network or VPN")
+            raise TransientFault(f"{self._silent} within {self._seconds:g} s; check the network or VPN")
 
 
 def _fulfil(future: Future[T], work: Callable[[], T]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from snakemake_executor_plugin_frceapi.cli.check import check_command
 from snakemake_executor_plugin_frceapi.cli.convert_profile import convert_profile_command
+from snakemake_executor_plugin_frceapi.cli.doctor import doctor_command
 from snakemake_executor_plugin_frceapi.cli.partitions import partitions_command
 from snakemake_executor_plugin_frceapi.sandbox.command import sandbox_command
 
@@ -20,5 +21,5 @@ def main() -> None:
     """Tools around the Snakemake executor plugin frceapi."""
 
 
-for command in (check_command, convert_profile_command, partitions_command, sandbox_command):
+for command in (check_command, convert_profile_command, doctor_command, partitions_command, sandbox_command):
     main.add_command(command)

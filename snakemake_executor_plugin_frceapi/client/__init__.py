@@ -101,12 +101,20 @@ class Client:
         Raises:
             ServiceError: there is no valid listing, which says nothing about any job.
         """
+        return decode_listing(self.status_answer(), wanted)
+
+    def status_answer(self) -> Answer:
+        """Ask for the listing, and return the answer as it is.
+
+        Raises:
+            ServiceError: there is no whole answer.
+        """
         url = self._config.url_of("query_status")
         try:
             reply = self._call("GET", url, None, self._config.status_deadline_seconds, self._config.max_listing_bytes)
         except LostExchange as lost:
             raise TransientFault(f"{lost}; there is no listing") from None
-        return decode_listing(_answer(url, reply), wanted)
+        return _answer(url, reply)
 
     def close(self) -> None:
         """Close the connections of all threads."""

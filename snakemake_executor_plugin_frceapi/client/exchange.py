@@ -134,6 +134,16 @@ def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | 
     return _unsent(err, url, f"cannot reach {url}: {what}")
 
 
+def unreached(err: Exception, url: str) -> ServiceError:
+    """Return our own exception for a foreign one that came before any request was sent.
+
+    Args:
+        err: the exception.
+        url: the service as it may be shown.
+    """
+    return _unsent(err, url, f"cannot reach {url}: {_cause_text(err)}")
+
+
 def _unsent(err: Exception, url: str, message: str) -> ServiceError:
     root = _root(err)
     if isinstance(err, requests.exceptions.ProxyError):

@@ -5,7 +5,7 @@ Pure. Facts about the API are those of its documentation page (version 0.0.1) un
 
 from __future__ import annotations
 
-from snakemake_executor_plugin_frceapi.wire.answer import Answer, decode_listing, decode_submission
+from snakemake_executor_plugin_frceapi.wire.answer import LARGE_TOKEN_BYTES, Answer, decode_listing, decode_submission
 from snakemake_executor_plugin_frceapi.wire.request import (
     MAX_REQUEST_BYTES,
     Encoding,
@@ -18,6 +18,7 @@ from snakemake_executor_plugin_frceapi.wire.words import ERRORS, printable, stat
 
 __all__ = [
     "ERRORS",
+    "LARGE_TOKEN_BYTES",
     "MAX_REQUEST_BYTES",
     "Answer",
     "Encoding",

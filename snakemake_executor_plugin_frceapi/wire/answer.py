@@ -36,7 +36,7 @@ from snakemake_executor_plugin_frceapi.wire.words import (
 _JOBID = re.compile(r"[1-9][0-9]{0,18}")
 _HEADER_TOO_LARGE = re.compile(rb"header.{0,40}(size|large|limit)|size of a request header", re.IGNORECASE | re.DOTALL)
 
-_LARGE_TOKEN_BYTES = 8000
+LARGE_TOKEN_BYTES = 8000
 """Servers take header fields of 8 KB or a little less: Apache's LimitRequestFieldSize, nginx's
 large_client_header_buffers."""
 
@@ -166,7 +166,7 @@ def _configuration_hint(answer: Answer) -> str:
 
 def _is_about_the_token(answer: Answer) -> bool:
     """Whether the request was refused for the size of its header, of which all but a little is the Kerberos token."""
-    large = answer.token_bytes >= _LARGE_TOKEN_BYTES or _HEADER_TOO_LARGE.search(answer.body[:10_000]) is not None
+    large = answer.token_bytes >= LARGE_TOKEN_BYTES or _HEADER_TOO_LARGE.search(answer.body[:10_000]) is not None
     return answer.status_code == 431 or (answer.status_code == 400 and large)
 
 

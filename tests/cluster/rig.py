@@ -17,7 +17,8 @@ from tests.cluster.kdc import REALM, Kdc
 from tests.cluster.slurm import Slurm, SlurmOptions
 from tests.cluster.web import HOST, Site, Web, make_certificate
 
-_FRCEAPI = "from snakemake_executor_plugin_frceapi.cli import main; main()"
+FRCEAPI = "from snakemake_executor_plugin_frceapi.cli import main; main()"
+"""The console command, as a program of Python's option -c."""
 
 PASSWORD = "password"
 STRANGER = "stranger"
@@ -83,7 +84,7 @@ class Rig:
         directory = self._place("gateway")
         shutil.chown(directory, self.user)
         options = [f"--principal={self.user}@{REALM}", f"--directory={directory}", "--verbose"]
-        command = [sys.executable, "-c", _FRCEAPI, "sandbox", "--backend=slurm"]
+        command = [sys.executable, "-c", FRCEAPI, "sandbox", "--backend=slurm"]
         gateway = Daemon("gateway", [*as_user(self.user), *command, *options], directory, self.slurm.environment)
         gateway.wait_until(lambda: "hpcapi" in gateway.tail())
         line = next(line for line in gateway.log.read_text("utf-8").splitlines() if line.startswith("export "))

@@ -1,0 +1,91 @@
+"""The console command ``frceapi doctor``: is it the ticket, the network, the service, or what a job finds?"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snakemake_executor_plugin_frceapi.cli.service import one_line, own_flags, service_options, settings_of
+
+if TYPE_CHECKING:
+    from snakemake_executor_plugin_frceapi.doctor import Finding
+
+_PACKAGES = ("snakemake-executor-plugin-frceapi", "snakemake", "requests", "requests-gssapi", "gssapi")
+_COLORS = {"ok": "green", "note": "yellow", "failed": "red", "skipped": "bright_black"}
+
+
+@click.command("doctor")
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for tickets to the site's support.")
+@click.pass_context
+def doctor_command(context: click.Context, /, as_json: bool, **options: Any) -> None:
+    """Try each step on the way to the API, and say what to do about one that fails.
+
+    No job is submitted: of submit_job an empty request is tried, which the API has to refuse. Nothing secret is
+    printed. The exit code is 1 if a step failed, else 0.
+
+    Example:  frceapi doctor --json >for-support.json
+    """
+    from snakemake_executor_plugin_frceapi.assembly import client_config
+    from snakemake_executor_plugin_frceapi.doctor import Examination, Outcome
+
+    with one_line():
+        config = client_config(settings_of(options))
+    findings = Examination(config, os.environ).findings()
+    seen = list(findings if as_json else _shown(findings))
+    if as_json:
+        click.echo(
+            json.dumps({**_surroundings(config.base_url), "steps": [_as_document(item) for item in seen]}, indent=2)
+        )
+    context.exit(1 if any(finding.outcome is Outcome.FAILED for finding in seen) else 0)
+
+
+def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Print each finding as soon as it is known: in a terminal with hanging lines, else as one line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    for finding in findings:
+        text = own_flags(finding.text)
+        if console.is_terminal:
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(width=7, style=_COLORS[finding.outcome])
+            grid.add_column(width=14)
+            grid.add_column(overflow="fold")
+            grid.add_row(finding.outcome, finding.step, text)
+            console.print(grid)
+        else:
+            click.echo(f"{finding.outcome:<9}{finding.step:<16}{text}")
+        yield finding
+
+
+def _as_document(finding: Finding) -> dict[str, object]:
+    return {
+        "step": finding.step,
+        "outcome": finding.outcome,
+        "text": own_flags(finding.text),
+        "seconds": finding.seconds,
+        **({"facts": dict(finding.facts)} if finding.facts else {}),
+    }
+
+
+def _surroundings(base_url: str) -> dict[str, object]:
+    from snakemake_executor_plugin_frceapi.client import public_url
+
+    packages = {name: found for name in _PACKAGES if (found := _version(name))}
+    return {"url": public_url(base_url), "python": sys.version.split()[0], "system": platform.platform(), **packages}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,121 @@
+"""``frceapi doctor`` where each step fails for real: the line names the cause and the remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from tests.cluster.kdc import REALM
+from tests.cluster.rig import FRCEAPI
+from tests.cluster.web import HOST
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import StartWeb
+    from tests.cluster.desk import Desk
+
+_LONGEST_SECONDS = 120
+
+
+def doctor(desk: Desk, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the command at a desk; return its exit code and its findings by step."""
+    command = [sys.executable, "-c", FRCEAPI, "doctor", "--json", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=desk.directory,
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_LONGEST_SECONDS,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, {step["step"]: step for step in json.loads(done.stdout)["steps"]}
+
+
+def failed(steps: dict[str, Any]) -> list[str]:
+    """Return the names of the steps that failed."""
+    return [name for name, step in steps.items() if step["outcome"] == "failed"]
+
+
+def test_finds_nothing_wrong(desk: Desk) -> None:
+    """With a ticket each step says what it saw, and no job is left."""
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (0, []), steps
+    assert steps["ticket"]["text"].startswith(f"{desk.principal} in FILE:{desk.cache}, until ")
+    assert steps["tls"]["facts"]["version"].startswith("TLSv1.")
+    assert "signed by" in steps["tls"]["text"]
+    assert steps["http"]["facts"] == {"status_code": 401, "challenge": "Negotiate"} | {
+        "server": steps["http"]["facts"]["server"]
+    }
+    assert steps["clock"]["text"] == "as the service's"
+    assert 100 < steps["ticket size"]["facts"]["token_bytes"] < 8000
+    assert steps["submit_job"]["facts"] == {"code": "no_partition_given"}
+    assert desk.rig.slurm.job_ids() == []
+
+
+def test_names_a_missing_ticket(desk: Desk) -> None:
+    """Without a ticket the network is examined all the same, and nothing is sent with a token."""
+    desk.cache.unlink()
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (1, ["ticket"])
+    assert steps["ticket"]["text"] == f"there is no Kerberos ticket in FILE:{desk.cache}: type `kinit`"
+    assert steps["clock"]["outcome"] == "ok"
+    assert steps["submit_job"]["text"] == "not tried, because ticket failed"
+
+
+def test_names_an_unknown_host(desk: Desk) -> None:
+    """A host that has no address: the option of this command is the remedy."""
+    exit_code, steps = doctor(desk, "--url", "https://nowhere.invalid/hpcapi")
+
+    assert (exit_code, failed(steps)) == (1, ["dns"])
+    assert steps["dns"]["text"].endswith("check the network and --url")
+    assert steps["authentication"]["text"] == "not tried, because dns failed"
+
+
+@pytest.mark.usefixtures("trusting")
+def test_names_who_signed_a_certificate_that_is_not_trusted(desk: Desk) -> None:
+    """The certificates that the service sent are shown, so that the right authority can be found."""
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (1, ["tls"])
+    assert "name its PEM file with --ca-bundle (the service sent: '" in steps["tls"]["text"]
+    assert "' signed by '" in steps["tls"]["text"]
+
+
+@pytest.mark.usefixtures("trusting")
+def test_names_the_host_of_a_wrong_certificate(desk: Desk, authority: trustme.CA, start_web: StartWeb) -> None:
+    """A certificate for another host: the URL is the remedy, and the line shows whose it is."""
+    start_web(authority.issue_cert("elsewhere.test", common_name="elsewhere.test"))
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (1, ["tls"])
+    assert f"not valid for '{HOST}'" in steps["tls"]["text"]
+    assert "the service sent: 'elsewhere.test' signed by" in steps["tls"]["text"]
+
+
+def test_does_not_wait_for_a_silent_kdc(desk: Desk) -> None:
+    """A KDC that takes requests and answers none ends one step, within its limit."""
+    desk.rig.kdc.silence()
+    try:
+        exit_code, steps = doctor(desk)
+    finally:
+        desk.rig.kdc.speak()
+
+    assert (exit_code, failed(steps)) == (1, ["authentication"])
+    assert steps["authentication"]["text"] == "no KDC answered within 15 s; check the network or VPN"
+    assert steps["http"]["outcome"] == "ok"
+
+
+def test_names_a_service_that_kerberos_does_not_know(desk: Desk) -> None:
+    """A wrong service principal is told by its name."""
+    exit_code, steps = doctor(desk, "--target-name", "HTTP@elsewhere.test")
+
+    assert (exit_code, failed(steps)) == (1, ["authentication"])
+    assert f"HTTP/elsewhere.test@{REALM}" in steps["authentication"]["text"]

@@ -1,0 +1,177 @@
+"""Tests of the examination of the way to the service; what only Kerberos, TLS and Slurm show is in tests/cluster."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from snakemake_executor_plugin_frceapi.cli import main
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome
+from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock
+from snakemake_executor_plugin_frceapi.doctor.step import Seen, find
+from snakemake_executor_plugin_frceapi.sandbox import Sandbox, SandboxConfig
+from tests.raw_server import SECRET, RawServer, answer, say
+
+LISTED = b'{"status": "call_success", "12": {"state": "RUNNING"}, "13": {"state": "FAILED"}, "reason": "query_success"}'
+REFUSED = b'{"status": "call_failure", "reason": "no_partition_given"}'
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no proxy of this machine take part."""
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def examine(url: str, **environment: str) -> dict[str, Finding]:
+    """Examine the way to a service; return the findings by step."""
+    auth = "kerberos" if url.startswith("https") else "none"
+    return {finding.step: finding for finding in Examination(ClientConfig(url, auth=auth), environment).findings()}
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "outcome", "text"),
+    [
+        (0, Outcome.OK, "as the service's"),
+        (-1, Outcome.OK, "as the service's"),
+        (30, Outcome.OK, "this machine is 30 s ahead of the service"),
+        (-61, Outcome.NOTE, "this machine is 61 s behind the service; more than 300 s would be too much for Kerberos"),
+        (300, Outcome.NOTE, "this machine is 300 s ahead of the service; more than 300 s would be too much"),
+        (-301, Outcome.FAILED, "this machine is 301 s behind the service, and Kerberos allows 300 s: set the time"),
+    ],
+)
+def test_judges_the_clock(ahead_seconds: int, outcome: Outcome, text: str) -> None:
+    """Kerberos allows five minutes; what comes near that is told."""
+    judged, said = judge_clock(ahead_seconds)
+
+    assert judged is outcome
+    assert said.startswith(text)
+
+
+def test_ends_a_step_that_gets_no_answer() -> None:
+    """Each step has its own limit, after which it has failed."""
+    answered = threading.Event()
+
+    def look() -> Seen:
+        answered.wait()
+        return Seen("late")
+
+    finding = find("dns", look, 0.05, "no name server answered")
+    answered.set()
+
+    assert finding.outcome is Outcome.FAILED
+    assert finding.text == "no name server answered within 0.05 s; check the network or VPN"
+
+
+def test_tries_both_calls_and_submits_nothing() -> None:
+    """A sandbox passes, and has no job afterwards; of what has no meaning there it is said why."""
+    with Sandbox(SandboxConfig(cpus=1, mem_mb=100)) as sandbox:
+        found = examine(sandbox.url)
+        jobs = list(sandbox.jobs)
+
+    assert jobs == []
+    assert [step for step, finding in found.items() if finding.outcome is not Outcome.OK] == [
+        *("ticket", "tls", "ticket size")
+    ]
+    assert found["submit_job"].text == "it refuses an empty request, as it must (no_partition_given)"
+
+
+@pytest.mark.parametrize(
+    ("answers", "step", "outcome", "text"),
+    [
+        (
+            (answer(LISTED), answer(LISTED), answer(REFUSED)),
+            "query_status",
+            Outcome.OK,
+            "2 jobs of the last 24 hours, 1",
+        ),
+        ((answer(LISTED), answer(LISTED), answer(REFUSED)), "clock", Outcome.NOTE, "the answer has no date"),
+        ((answer(LISTED), answer(b"<p>"), answer(REFUSED)), "query_status", Outcome.FAILED, "which is no listing"),
+        ((answer(LISTED),), "submit_job", Outcome.FAILED, "no refusal of an empty request"),
+        ((answer(LISTED), answer(LISTED), answer()), "submit_job", Outcome.FAILED, "took an empty request as job 12"),
+        ((answer(LISTED), answer(LISTED), answer(b"", "404 No")), "submit_job", Outcome.FAILED, "no such call"),
+        ((answer(b"", "403 No"),), "authentication", Outcome.FAILED, "this account may not use the API"),
+        ((b"nonsense\r\n",), "http", Outcome.FAILED, "its answer is no HTTP"),
+    ],
+)
+def test_tells_what_is_wrong_with_the_service(
+    answers: tuple[bytes, ...], step: str, outcome: Outcome, text: str
+) -> None:
+    """Each answer that is not as it should be fails the step that it belongs to."""
+    with RawServer(say(*answers)) as server:
+        found = examine(server.url())
+
+    assert found[step].outcome is outcome
+    assert text in found[step].text
+    assert SECRET not in repr(found)
+
+
+def test_blames_what_failed_first() -> None:
+    """What was not tried names the step that failed, not those that were left out for it."""
+    found = examine("http://127.0.0.1:9/")
+
+    assert found["http"].outcome is Outcome.FAILED
+    assert {found[step].text for step in ("clock", "authentication", "query_status", "submit_job")} == {
+        "not tried, because http failed"
+    }
+
+
+def test_examines_the_way_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The proxy's own refusal is told, and neither its password nor the ticket cache leaves this machine."""
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
+    with RawServer(say(answer(b"", "407 Authentication Required"))) as server:
+        proxy = f"http://user:{SECRET}@127.0.0.1:{server.port}"
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        found = examine("https://api.test/hpcapi", HTTPS_PROXY=proxy, NO_PROXY="other.test")
+
+    assert SECRET not in repr(found)
+    assert "HTTPS_PROXY=http://***@127.0.0.1" in found["proxies"].text
+    assert found["proxies"].text.endswith(f"requests go through http://***@127.0.0.1:{server.port}")
+    assert found["dns"].text == "127.0.0.1 (of the proxy)"
+    assert found["tls"].outcome is Outcome.FAILED
+    assert found["tls"].text.endswith("correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
+
+
+def test_command_prints_a_line_for_each_step_and_no_secret() -> None:
+    """Lines for people and a document for the site's support tell the same; neither has the secret of the URL."""
+    with Sandbox(SandboxConfig(cpus=1, mem_mb=100)) as sandbox:
+        environment = {"SNAKEMAKE_FRCEAPI_URL": sandbox.url}
+        lines = CliRunner().invoke(main, ["doctor"], env=environment)
+        document = CliRunner().invoke(main, ["doctor", "--json"], env=environment)
+        secret = sandbox.url.split("/")[3]
+
+    assert (lines.exit_code, document.exit_code) == (0, 0)
+    steps = json.loads(document.output)["steps"]
+    assert [line.split()[0] for line in lines.output.splitlines()] == [step["outcome"] for step in steps]
+    assert secret not in lines.output + document.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--url", "http://elsewhere.test/hpcapi"], "--url is 'http://elsewhere.test/hpcapi': only https is safe"),
+        (["--target-name", "nonsense"], "--target-name is 'nonsense'; it must be SERVICE@HOST"),
+        (["--auth", "none", "--url", "https://elsewhere.test/"], "--auth none is only for a sandbox"),
+    ],
+)
+def test_command_refuses_bad_options_by_their_own_names(arguments: list[str], words: str) -> None:
+    """A wrong value is one line with the option of this command, not that of Snakemake."""
+    result = CliRunner().invoke(main, ["doctor", *arguments])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {words}")
+
+
+def test_command_fails_when_a_step_fails() -> None:
+    """The exit code tells a script that something is wrong."""
+    result = CliRunner().invoke(main, ["doctor", "--url", "http://127.0.0.1:9/"])
+
+    assert result.exit_code == 1
+    assert "failed   http            cannot reach http://127.0.0.1:9/: Connection refused" in result.output
