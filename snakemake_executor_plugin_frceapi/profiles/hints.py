@@ -15,6 +15,8 @@ from snakemake_executor_plugin_frceapi.resources import (
 )
 
 _DEFAULTS = RequestDefaults(partition="norm", mem_mb_per_cpu=1, runtime_minutes=1)
+_BESIDE = {"mem_mb": 1}
+"""What every rule has with the default resources of Snakemake."""
 _NEED_OTHERS = ("nodes", "mpi")
 _NUMBERS = ("mem", "mem_mb", "mem_mib", "mem_mb_per_cpu", "runtime", "cpus_per_task", "tasks", "tasks_per_node")
 _SNAKEMAKE_NAMES = {"attempt", "input", "rulename", "system_tmpdir", "threads", "wildcards"}
@@ -35,7 +37,7 @@ def hint(rule: str, name: str, text: str) -> str | None:
     if name in NOTED and asks_for_something(shown):
         return f"{name} is left out, with one warning: the API has no key for it."
     try:
-        build_request(rule, {name: shown}, 1, _DEFAULTS)
+        build_request(rule, {**_BESIDE, name: shown}, 1, _DEFAULTS)
     except JobError as error:
         problem = str(error).removeprefix(f"rule {rule}: ")
         # What is known of an expression is only that it is there.

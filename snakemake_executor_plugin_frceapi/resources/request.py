@@ -198,7 +198,13 @@ def _cpus_per_task(asked: Asked, threads: int) -> int:
 
 
 def _memory(asked: Asked) -> tuple[int | None, int | None]:
-    """Memory per CPU and memory per node in MB; at least one of them is None."""
+    """Memory per CPU and memory per node in MB; at least one of them is None.
+
+    A rule switches a default of memory per CPU off by 0, and says how much it needs of a node instead.
+    """
+    per_node = asked.wish("mem_mb")
+    if per_node is not None and whole_number(asked.resources.get("mem_mb_per_cpu")) == 0:
+        return None, asked.check_number("mem_mb", per_node)
     per_cpu = asked.number("mem_mb_per_cpu")
     return (per_cpu, None) if per_cpu else (None, asked.number("mem_mb"))
 

@@ -103,6 +103,7 @@ def comments(line: str, section: str = "set-resources", indent: int = 4) -> list
         "mem_mb_per_cpu: 1800",
         "mem_mb: max(2 * input.size_mb, 1000)",
         "cpus_per_task: -1",
+        "mem_mb_per_cpu: 0",
         "tasks: 4",
         "nodes: 2",
         "mpi: srun",
