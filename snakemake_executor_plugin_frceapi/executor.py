@@ -22,6 +22,7 @@ from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
     from snakemake_executor_plugin_frceapi.resources import Notice
+    from snakemake_executor_plugin_frceapi.sharing import Sharing
     from snakemake_executor_plugin_frceapi.submission import Submission
 
 _BEFORE_START_SECONDS = 0.05
@@ -230,18 +231,29 @@ class Executor(RemoteExecutor):
         assert self._parts is not None
         return self._parts
 
+    def checked_sharing(self) -> Sharing:
+        """Return what jobs share with Snakemake.
+
+        Raises:
+            SettingsError: a setting cannot work with that.
+        """
+        from snakemake_executor_plugin_frceapi.sharing import check_settings, read_sharing
+
+        sharing = read_sharing(self.workflow)
+        at_once = self.workflow.remote_execution_settings.immediate_submit
+        if not sharing.run_directory:
+            check_settings(self.executor_settings, submits_at_once=at_once)
+        if at_once:
+            raise SettingsError("--immediate-submit does not work with --executor frceapi; leave it out.")
+        return sharing
+
     def _assemble(self) -> Assembly:
         from snakemake_executor_plugin_frceapi.ahead import Horizon
         from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
-        from snakemake_executor_plugin_frceapi.sharing import check_settings, read_sharing
         from snakemake_executor_plugin_frceapi.spawning import Spawning
 
-        sharing = read_sharing(self.workflow)
+        sharing = self.checked_sharing()
         remote = self.workflow.remote_execution_settings
-        if not sharing.run_directory:
-            check_settings(self.executor_settings, submits_at_once=remote.immediate_submit)
-        if remote.immediate_submit:
-            raise SettingsError("--immediate-submit does not work with --executor frceapi; leave it out.")
         around = Surroundings(
             settings=self.executor_settings,
             persistence=Path(self.workflow.persistence.path),

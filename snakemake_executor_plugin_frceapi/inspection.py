@@ -106,6 +106,7 @@ class _Look:
 
     def __init__(self, executor: Executor) -> None:
         self._dag = executor.workflow.dag
+        self._has_commands = executor.checked_sharing().run_directory
         self._defaults = request_defaults(executor.executor_settings)
         self._encoding = request_encoding(executor.executor_settings)
         spool = Path(executor.workflow.persistence.path).absolute() / "frceapi" / getpass.getuser()
@@ -117,7 +118,8 @@ class _Look:
         name = f"group {job.groupid}" if job.is_group() else f"rule {job.name}"
         try:
             known, unknown = self._group(job) if job.is_group() else self._single(job)
-            self._spawning.early(job, {"_cores": 1, **known})
+            if self._has_commands:  # else it names sources that are packed only when a run begins
+                self._spawning.early(job, {"_cores": 1, **known})
             notices = self._request(job, known, unknown) if unknown <= _GUESSED else ()
         except Exception as error:  # noqa: BLE001 - code of the workflow runs here, and its error is that of one job
             kind = "" if isinstance(error, FrceapiError | WorkflowError) else f"{type(error).__name__}: "
