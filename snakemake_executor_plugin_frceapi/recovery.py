@@ -135,6 +135,8 @@ class Legacy:
 
     def has_ended_well(self, entry: Entry) -> bool:
         """Return whether a submission's job command has ended by itself with exit code 0."""
+        if not self._spool.is_shared:
+            return entry.ended or self._has_state(entry, JobState.COMPLETED)
         end = self._spool.latest_end(entry.token)
         return entry.ended or (end is not None and end.cause is Cause.OWN and end.exit_code == 0)
 
@@ -143,19 +145,27 @@ class Legacy:
         status = self._listing.jobs.get(entry.external_jobid or "")
         return status is not None and not status.state.is_final
 
+    def _has_state(self, entry: Entry, state: JobState) -> bool:
+        status = self._listing.jobs.get(entry.external_jobid or "")
+        return status is not None and status.state is state
+
     def _why_not(self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int) -> str:
         """Return why a submission does not serve for a job, nothing if it does."""
         known = set(entry.works)
         if any(not work.signature or work not in known for work in works):
             return "its code, parameters, inputs or outputs are others now"
         if self.has_ended_well(entry):
-            missing = [file for work in works for file in work.files if not os.path.lexists(file)]
+            missing = [file for work in works for file in work.files if self._is_gone(file)]
             return f"its output {missing[0]} is gone" if missing else ""
         if self._spool.is_cancel_ordered(entry.token) or not self._spool.has_job(entry.token):
             return "it was cancelled"
         if self._spool.claimed_by(entry.token) is None and entry.attempt == attempt and entry.request != request:
             return "it waits with other resources"
         return self._how_it_failed(entry)
+
+    def _is_gone(self, file: str) -> bool:
+        """Whether an output is not here; what is in a storage Snakemake looks for when the job has ended for it."""
+        return self._spool.is_shared and not os.path.lexists(file)
 
     def _how_it_failed(self, entry: Entry) -> str:
         end = self._spool.latest_end(entry.token)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,8 @@ class SeparateDesk(Desk):
 @pytest.fixture
 def separate_desk(tmp_path: Path) -> Iterator[SeparateDesk]:
     """A desk with a ticket, at a cluster whose node does not see it."""
+    if missing := [name for name in ("moto", "flask_cors", "snakemake_storage_plugin_s3") if not find_spec(name)]:
+        pytest.skip(f"{', '.join(missing)} cannot be imported; type: scripts/setup dev")
     place, node = tmp_path / "desk", tmp_path / "node"
     for directory in (place, node):
         directory.mkdir()
@@ -85,13 +88,17 @@ def separate_desk(tmp_path: Path) -> Iterator[SeparateDesk]:
         rig.slurm.cancel_all()
 
 
-def test_jobs_share_nothing_but_the_storage(separate_desk: SeparateDesk) -> None:
-    """Sources, inputs and outputs travel through the storage; jobs see nothing of the desk and leave nothing behind."""
-    desk = separate_desk
+def _write_workflow(desk: Desk) -> None:
     desk.write("Snakefile", _SNAKEFILE)
     desk.write("config.yaml", "more: 20")
     (desk.directory / "scripts").mkdir()
     desk.write("scripts/total.py", _SCRIPT.replace("HIDDEN", repr(str(desk.directory.parent))))
+
+
+def test_jobs_share_nothing_but_the_storage(separate_desk: SeparateDesk) -> None:
+    """Sources, inputs and outputs travel through the storage; jobs see nothing of the desk and leave nothing behind."""
+    desk = separate_desk
+    _write_workflow(desk)
     result = desk.run("--frceapi-keep-successful-logs")
 
     assert result.exit_code == 0, result.output
@@ -103,6 +110,26 @@ def test_jobs_share_nothing_but_the_storage(separate_desk: SeparateDesk) -> None
     assert len(list((desk.node / "logs").iterdir())) == len(desk.listing()) == 3
     assert "1 of 1 steps" in next((desk.node / "logs").iterdir()).read_text()
     assert not list((desk.directory / ".snakemake").rglob("run.sh"))
+
+
+def test_jobs_are_cancelled_from_within_the_cluster(separate_desk: SeparateDesk) -> None:
+    """At Ctrl-C the jobs are ended by one that runs scancel there, and leave no directory behind."""
+    desk = separate_desk
+    _write_workflow(desk)
+    running = desk.start("--frceapi-cancel-timeout", "30", "--frceapi-job-setup", "sleep 60")
+    desk.wait_for(lambda: "RUNNING" in _states(desk), "a job that runs")
+    running.interrupt()
+    result = running.wait()
+
+    assert result.exit_code != 0
+    assert "All of them have ended" in result.output
+    desk.rig.slurm.cancel_all()
+    assert _states(desk).count("CANCELLED") == len(_states(desk)) - 1
+    assert not list(desk.node.glob("frceapi-*"))
+
+
+def _states(desk: Desk) -> list[str]:
+    return [row["state"] for row in desk.listing().values()]
 
 
 @pytest.mark.long

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.job import Accepted, JobState, Unknown
-from snakemake_executor_plugin_frceapi.recovery import take_over
+from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, JobState, Unknown, Work
+from snakemake_executor_plugin_frceapi.journal import Entry
+from snakemake_executor_plugin_frceapi.recovery import Legacy, Step, take_over
 from snakemake_executor_plugin_frceapi.unshared import WholeListings
 from tests.faults.stepped import INTERVAL_SECONDS, REQUEUE_SECONDS, SteppedRun
 
@@ -145,6 +147,39 @@ def test_takes_up_what_an_earlier_run_has_left(run: SteppedRun) -> None:
 
     (entry,) = legacy.entries
     assert (entry.token, entry.external_jobid) == ("left", "1")
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        (JobState.COMPLETED, Step.TAKE),
+        (JobState.RUNNING, Step.ADOPT),
+        (JobState.PENDING, Step.ADOPT),
+        (None, Step.ADOPT),
+        (JobState.FAILED, Step.REPLACE),
+        (JobState.TIMEOUT, Step.REPLACE),
+    ],
+)
+def test_knows_what_became_of_it_by_the_listing(state: JobState | None, step: Step, run: SteppedRun) -> None:
+    """What has ended well counts so although its output is not here: Snakemake looks for it in the storage."""
+    request = JobRequest(partition="norm")
+    work = Work("map", ("bucket/out",), "5eed")
+    entry = Entry(
+        token="t",
+        rule="map",
+        attempt=1,
+        works=(work,),
+        request=request,
+        log_directory=Path("~/logs"),
+        posts=1,
+        external_jobid="7",
+    )
+    legacy = Legacy(run.spool, [entry])
+    if state is not None:
+        run.service.lists(state, "7")
+    legacy.note_listing(run.service.query_status())
+
+    assert legacy.match([work], request, 1, lambda _: [work]).step is step
 
 
 def test_asks_for_all_jobs(run: SteppedRun) -> None:
