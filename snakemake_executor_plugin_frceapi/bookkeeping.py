@@ -33,6 +33,7 @@ def record_ended(workflow: Any, legacy: Legacy, spool: Spool, warn: Callable[[st
     """
     ended = [entry for entry in legacy.entries if legacy.has_ended_well(entry)]
     settled: list[Entry] = []
+    recorded: list[Any] = []
     if not ended:
         return settled
     with suppress(Exception):  # Snakemake's inside has changed: no record, and no failed run
@@ -41,8 +42,10 @@ def record_ended(workflow: Any, legacy: Legacy, spool: Spool, warn: Callable[[st
             with suppress(Exception):  # nor is what cannot be recorded for one job a reason to forget the others
                 jobs = _makers_of(entry, makers)
                 if jobs and not any(workflow.dag.needrun(job) for job in jobs):
-                    _record(workflow, entry, jobs, spool, warn)
+                    recorded += _record(workflow, entry, jobs, spool, warn)
                     settled.append(entry)
+        for job in recorded:  # when all are recorded, because a record tells of the inputs too
+            workflow.async_run(workflow.dag.handle_temp(job))
     return settled
 
 
@@ -53,24 +56,28 @@ def _makers_of(entry: Entry, makers: Mapping[str, Any]) -> Sequence[Any]:
     return jobs if entry.products <= made else []
 
 
-def _record(workflow: Any, entry: Entry, jobs: Sequence[Any], spool: Spool, warn: Callable[[str], None]) -> None:
+def _record(
+    workflow: Any, entry: Entry, jobs: Sequence[Any], spool: Spool, warn: Callable[[str], None]
+) -> Sequence[Any]:
+    """Record the jobs of a submission; return those that could be recorded."""
     for job in jobs:
         job.reset_params_and_resources()  # as the scheduler does: inputs may have been missing when the DAG was built
         _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input
     works = {work for job in jobs for work in works_of(job, entry.products)}
     if not all(work.signature for work in works.union(entry.works)):
-        return
+        return ()
     if works != set(entry.works):
         warn(
             f"Rule {entry.rule}: job {entry.external_jobid} of an earlier run has ended well, but its code, "
             "parameters, inputs or outputs have changed since it was submitted. Snakemake takes its outputs as they "
             f"are; to make them anew, add --forcerun {' '.join(sorted({work.rule for work in works}))}."
         )
-        return
+        return ()
     end = spool.latest_end(entry.token)
     for job in jobs:
         workflow.async_run(workflow.persistence.finished(job))
         _set_start(workflow.persistence, job, end.start if end else inf)
+    return jobs
 
 
 def _set_start(persistence: Any, job: Any, start: float) -> None:

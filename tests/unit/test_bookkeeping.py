@@ -130,6 +130,17 @@ def test_records_what_has_ended_well(world: World) -> None:
     assert records["left"].shellcmd == "touch left # 300"
 
 
+def test_removes_temporary_files_that_nobody_needs(world: World) -> None:
+    """That is what Snakemake does when it has recorded the last job that needs them."""
+    world.ends()
+    world.edit('output: "top"', 'output: temp("top")')
+
+    assert world.record() == ["t"]
+    assert not (world.top / "top").exists()
+    records = world.records()
+    assert records["left"].input_checksums == records["right"].input_checksums != {}
+
+
 @pytest.mark.parametrize("marker", [True, False])
 def test_job_never_starts_after_its_end(marker: bool, world: World) -> None:  # noqa: FBT001 - a table
     """The clock of a node may be ahead, and the run directory may be gone: no job took less than no time."""
