@@ -15,6 +15,9 @@ from tests.snakemake_process import Result
 OF_THE_RUN = ("starttime", "endtime", "job_hash")
 """What Snakemake records of the run: times, and a hash made of addresses of its objects."""
 
+_NUMBERS = re.compile(r"(?<=Job )\d+|(?<=jobid: )\d+|\d+(?=\.log\b)|\[\w{3} \w{3} [\d :]+\]")
+"""Numbers of jobs, and times."""
+
 _NOT_COMPARED = (".snakemake", "benchmarks", "go", "ledger", "orders")
 
 
@@ -35,11 +38,11 @@ class FinalState:
 
     Attributes:
         exit_code: its exit code.
-        errors: what it printed of each job that failed, without numbers and places.
+        errors: what it printed of each job that failed, without times, places and numbers of jobs.
         files: mode and checksum of each file below the working directory, by name.
         records: Snakemake's records by output, without times.
         incomplete: the outputs that Snakemake takes for incomplete.
-        plan: what ``--dry-run`` would do next, as it prints that, without numbers, sorted; nothing if there is no work.
+        plan: what ``--dry-run`` would do next, as it prints that, without them, sorted; nothing if there is no work.
     """
 
     exit_code: int
@@ -104,8 +107,9 @@ def _errors(text: str) -> list[str]:
 def _plan(text: str) -> list[str]:
     """The lines of a plan; neither their order nor that of their words means anything."""
     _, _, plan = text.partition("Job stats:\n")
-    return sorted(" ".join(sorted(line.replace(",", " ").split())) for line in plan.splitlines() if line.strip())
+    lines = [line for line in plan.splitlines() if line and not line.startswith(("Complete log", "Elapsed time"))]
+    return sorted(" ".join(sorted(line.replace(",", " ").split())) for line in lines)
 
 
 def _without_numbers(text: str, directory: Path) -> str:
-    return re.sub(r"\d+(?:\.\d+)?", "N", text.replace(str(directory), "."))
+    return _NUMBERS.sub("N", text.replace(str(directory), "."))

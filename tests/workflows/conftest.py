@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +43,7 @@ class Workflow:
 
     def start(self, *arguments: str) -> Running:
         """Start Snakemake with `defaults` and `arguments`."""
-        output = self.directory.parent / f"output-{len(self._runs)}.txt"
+        output = self.directory.with_name(f"{self.directory.name}-output-{len(self._runs)}.txt")
         arguments = (*self.defaults, *arguments)
         running = start_snakemake(arguments, self.directory, self.environment, output, umask=self.umask)
         self._runs.append(running)
@@ -91,6 +93,12 @@ class Workflow:
     def states(self) -> list[str]:
         """Their states."""
         return [job.state.value for job in self.jobs]
+
+    @property
+    def most_at_once(self) -> int:
+        """The most jobs that the service has had at the same time, each from its submission to its end."""
+        steps = [step for job in self.jobs for step in ((job.submitted_at, 1), (job.ended_at or math.inf, -1))]
+        return max(accumulate(step for _, step in sorted(steps)))
 
     def calls(self, call: str) -> int:
         """Return how many requests of one call have come."""
