@@ -116,8 +116,8 @@ class Departure:
         if not jobids:
             return
         many = f"{len(jobids)} job{'s' if len(jobids) > 1 else ''}"
-        ends = "each ends as soon as it sees the order in its run directory"
-        line = f"{many} may still be alive; {ends if self._spool.is_shared else 'nothing here ends them'}."
+        ends = "; each ends as soon as it sees the order in its run directory"
+        line = f"{many} may still be alive{ends if self._spool.is_shared else ', out of reach of this machine'}."
         slurm = [jobid for jobid in jobids if jobid.isdigit() and int(jobid) <= LARGEST_SLURM_JOBID]
         others = [jobid for jobid in jobids if jobid not in slurm]
         if others:

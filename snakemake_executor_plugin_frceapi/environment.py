@@ -41,7 +41,8 @@ _PATTERNS = {reason: re.compile("|".join(map(translate, patterns))) for reason, 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OF_STORAGE = "SNAKEMAKE_STORAGE_"
 """With this the names of the variables of storage providers begin; Snakemake hands over all of their settings so."""
-_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASS|CRED", re.IGNORECASE)
+_SECRET = re.compile(r"(?=.*(KEY|SECRET|TOKEN|PASS|CRED))(?!.*_(FILE|PATH|DIR)$)", re.IGNORECASE)
+"""Names of variables that hold a secret, and not the place of one."""
 _SECRET_VALUE = re.compile(r"[@?]")
 """What a URL has where it holds a password or a signature."""
 _FUNCTION = re.compile(r"BASH_FUNC_.+%%", re.DOTALL)
@@ -183,7 +184,7 @@ def _withheld(name: str) -> str | None:
 def _is_secret(name: str, value: str, requested: Mapping[str, str]) -> bool:
     is_of_storage = name.startswith(_OF_STORAGE)
     hides_one = is_of_storage and _SECRET_VALUE.search(value) is not None
-    return hides_one or (name in requested and not is_of_storage) or _SECRET.search(name) is not None
+    return hides_one or (name in requested and not is_of_storage) or _SECRET.match(name) is not None
 
 
 def _goes_with_all(name: str) -> bool:

@@ -225,4 +225,4 @@ def test_promises_no_order_that_no_job_sees(tmp_path: Path) -> None:
     world.alive = ["101"]
     world.departure.stop_early()
 
-    assert world.said[1:] == [f"1 job may still be alive; nothing here ends them. {TYPE} 101"]
+    assert world.said[1:] == [f"1 job may still be alive, out of reach of this machine. {TYPE} 101"]

@@ -241,6 +241,7 @@ S3 = {"SNAKEMAKE_STORAGE_S3_ENDPOINT_URL": "https://s3.example.org", "SNAKEMAKE_
         ("NONE", {"HARMLESS": "1"}, ["HARMLESS"]),
         ("A,B=2", {}, []),
         ("AWS_SECRET_ACCESS_KEY", {}, ["AWS_SECRET_ACCESS_KEY"]),
+        ("AWS_SHARED_CREDENTIALS_FILE=/node/credentials", {}, []),
         ("MY_PASSWORD=x,A", {"ASKED": "1"}, ["ASKED", "MY_PASSWORD"]),
     ],
 )

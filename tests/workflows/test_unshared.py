@@ -77,7 +77,7 @@ def test_interrupted_run_prints_what_is_left(workflow: MakeWorkflow) -> None:
     result = running.wait()
 
     assert result.exit_code != 0
-    assert f"1 job may still be alive; nothing here ends them. They are: {flow.jobs[0].job_id}." in result.output
+    assert f"1 job may still be alive, out of reach of this machine. They are: {flow.jobs[0].job_id}." in result.output
 
 
 @pytest.mark.parametrize(
