@@ -214,14 +214,15 @@ def test_resources_reach_the_job(workflow: MakeWorkflow) -> None:
 def test_profiles_of_the_example_fit_any_workflow(
     workflow: MakeWorkflow, profile: str, mem_mb: int, minutes: int
 ) -> None:
-    """The example's profiles are complete: with one of them Snakemake needs no other argument."""
+    """The example's profiles are complete: at the URL that they are for, Snakemake needs no other argument."""
     flow = workflow("""
         rule a:
             output: "a.txt"
             shell: "echo a >{output}"
     """)
     flow.defaults = ["--workflow-profile", str(_PROFILES / profile)]
-    flow.succeed()
+    # The table that applies at FRCE's own URL without being named.
+    flow.succeed(*(["--frceapi-partition-config", "frce"] if profile == "frce" else []))
 
     (job,) = flow.jobs
     assert (job.submission.mem_mb_per_node, job.submission.time_limit_s) == (mem_mb, minutes * 60)
