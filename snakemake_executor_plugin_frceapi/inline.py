@@ -79,8 +79,8 @@ class InlineScript:
         if self.scratch is not None:
             yield "", 'mkdir "$w/tmp"&&export TMPDIR=$w/tmp\n'
         if self.path_first is not None:
-            yield "", f"export PATH={shlex.quote(str(self.path_first))}:$PATH\n"
-        yield "--frceapi-job-setup", self.setup + "\n" if self.setup else ""
+            yield "", f"export PATH={shlex.quote(str(self.path_first))}${{PATH:+:$PATH}}\n"
+        yield "--frceapi-job-setup", f"eval {shlex.quote(self.setup)}\n" if self.setup else ""
         yield from self._job()
         yield "", ")\nc=$?\n"
         yield "", "" if self.keep_log else '[ $c != 0 ]||rm -f "$l/$SLURM_JOB_ID.log"\n'

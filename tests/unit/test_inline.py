@@ -112,6 +112,16 @@ def test_gives_what_was_asked_for(node: Node) -> None:
     assert node.left() == []
 
 
+@FORMS
+@pytest.mark.parametrize("setup", ["echo set up \\", "if true", "echo 'set", ")", "# nothing"])
+def test_keeps_the_set_up_out_of_the_command(pack: Any, setup: str, node: Node) -> None:
+    """Lines that are no whole command, or one that goes on, fail by themselves; the job command runs all the same."""
+    script = replace(node.script, command="echo done && exit 3", setup=setup)
+
+    assert node.run(pack(script.render())) == 3
+    assert node.log.read_text().endswith("done\n")
+
+
 @pytest.mark.parametrize("shebang", ["#!/bin/sh", "#!/usr/bin/env bash", ""])
 def test_runs_a_jobscript_of_the_users_own(shebang: str, node: Node) -> None:
     """The file of --jobscript is run by the program that its first line names."""
