@@ -20,6 +20,7 @@ from tests.quick_jobs import quick_jobscript
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.02
+_LAST_MOMENT_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -96,9 +97,13 @@ class Workflow:
 
     @property
     def most_at_once(self) -> int:
-        """The most jobs that the service has had at the same time, each from its submission to its end."""
-        steps = [step for job in self.jobs for step in ((job.submitted_at, 1), (job.ended_at or math.inf, -1))]
-        return max(accumulate(step for _, step in sorted(steps)))
+        """The most jobs that the service has had at the same time, each from its submission to its end.
+
+        A job records its end a moment before it is over, and another one may come in that moment.
+        """
+        ends = [max(job.submitted_at, (job.ended_at or math.inf) - _LAST_MOMENT_SECONDS) for job in self.jobs]
+        steps = [*((job.submitted_at, 1) for job in self.jobs), *((end, -1) for end in ends)]
+        return max(accumulate((step for _, step in sorted(steps)), initial=0))
 
     def calls(self, call: str) -> int:
         """Return how many requests of one call have come."""
