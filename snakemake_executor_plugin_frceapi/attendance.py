@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snakemake_executor_plugin_frceapi.chronicle import Chronicle
 from snakemake_executor_plugin_frceapi.ports import Reporter
 from snakemake_executor_plugin_frceapi.submission import Result, Submission
 
@@ -11,15 +12,18 @@ class Attendance:
 
     Args:
         reporter: who gets the news.
+        chronicle: keeps what became of each job, whoever waits for it.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, chronicle: Chronicle) -> None:
         self._reporter = reporter
+        self._chronicle = chronicle
         self.say = reporter.say
         self.warn = reporter.warn
 
     def submitted(self, submission: Submission) -> None:
         """The API has taken a job."""
+        self._chronicle.note_submitted(submission)
         if submission.is_ahead:
             submission.on_accepted()
         else:
@@ -27,12 +31,14 @@ class Attendance:
 
     def succeeded(self, submission: Submission) -> None:
         """A job has ended well."""
+        self._chronicle.note_ended(submission, succeeded=True)
         submission.result = Result(succeeded=True)
         if not submission.is_ahead:
             self._reporter.succeeded(submission)
 
     def failed(self, submission: Submission, message: str) -> None:
         """A job has failed."""
+        self._chronicle.note_ended(submission, succeeded=False)
         submission.result = Result(succeeded=False, message=message)
         if not submission.is_ahead:
             self._reporter.failed(submission, message)

@@ -147,13 +147,15 @@ class Executor(RemoteExecutor):
 
     def _end(self) -> None:
         """End the parts of the run, and leave no file that no job needs."""
+        from snakemake_executor_plugin_frceapi.reports.summary import summary
+
         self._closed = True
         atexit.unregister(self._end)
         if self._parts is not None:
             self._parts.departure.close()
             self._parts.vanguard.clean_up()
             self._parts.close()
-            if line := self._parts.vanguard.summary():
+            for line in filter(None, [self._parts.vanguard.summary(), summary(self._parts.run.chronicle.records())]):
                 self.say(line)
 
     def submitted(self, submission: Submission) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, inf
 
-from snakemake_executor_plugin_frceapi.job import JobRequest, JobState
+from snakemake_executor_plugin_frceapi.job import JobState
 from snakemake_executor_plugin_frceapi.jobscript import NOT_SEEN_EXIT_CODE
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, Verdict
@@ -90,7 +90,7 @@ def _advice(submission: Submission, peak_mb: int | None, *, has_started: bool) -
         return _more_time(submission)
     if state is JobState.OUT_OF_MEMORY:
         return _more_memory(submission, peak_mb)
-    if _was_killed(submission) and peak_mb and peak_mb >= _NEAR * (_memory_mb(request) or inf):
+    if _was_killed(submission) and peak_mb and peak_mb >= _NEAR * (request.memory_mb or inf):
         return f"It was killed, probably for its memory. {_more_memory(submission, peak_mb)}"
     if not has_started and state is JobState.FAILED:
         return (
@@ -120,7 +120,7 @@ def _more_memory(submission: Submission, peak_mb: int | None) -> str:
         return f"It asked for {asked} MB{held}; {_raised(submission, 'mem_mb', asked)}"
     if request.mem_mb_per_cpu:
         asked = request.mem_mb_per_cpu
-        total = f" ({_memory_mb(request)} MB in all)" if peak_mb is not None else ""
+        total = f" ({request.memory_mb} MB in all)" if peak_mb is not None else ""
         return f"It asked for {asked} MB per CPU{total}{held}; {_raised(submission, 'mem_mb_per_cpu', asked)}"
     return ""
 
@@ -140,10 +140,3 @@ def _was_killed(submission: Submission) -> bool:
     if end is None:
         return submission.history.state is JobState.FAILED
     return end.cause is Cause.OWN and end.exit_code == _KILLED_EXIT_CODE
-
-
-def _memory_mb(request: JobRequest) -> int | None:
-    """The memory in MB that a job may hold where all of its tasks are on one node."""
-    if request.mem_mb_per_cpu is None:
-        return request.mem_mb_per_node
-    return request.mem_mb_per_cpu * (request.cpus_per_task or 1) * (request.ntasks or 1)

@@ -39,6 +39,36 @@ class JobRequest:
     dependency: str | None = None
     time_limit_minutes: int | None = None
 
+    @property
+    def cpus(self) -> int:
+        """How many CPUs are asked for in all."""
+        return (self.cpus_per_task or 1) * (self.ntasks or 1)
+
+    @property
+    def memory_mb(self) -> int | None:
+        """How much memory in MB is asked for where all tasks are on one node, None where none is."""
+        return self.mem_mb_per_node if self.mem_mb_per_cpu is None else self.mem_mb_per_cpu * self.cpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a job has told of itself as it ended.
+
+    Attributes:
+        node: name of its node, empty where that is not known.
+        peak_mb: the memory in MB that it held at most, None where that is not known.
+        measured_by: where `peak_mb` comes from: ``cgroup`` (exact, with its part of the page cache), or ``samples``
+            (its processes, looked at every two seconds).
+    """
+
+    node: str = ""
+    peak_mb: int | None = None
+    measured_by: str = ""
+
+
+NOT_MEASURED = Usage()
+"""What a job has told that has told nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:

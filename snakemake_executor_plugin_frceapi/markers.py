@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+from snakemake_executor_plugin_frceapi.job import Usage
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,6 +31,14 @@ class Start:
     cluster: str
     given: Mapping[str, str]
 
+    @property
+    def seconds(self) -> float | None:
+        """When it started, in seconds of the epoch by the node's clock, None where that is not known."""
+        try:
+            return _seconds(self.given.get("start", ""))
+        except ValueError:
+            return None
+
 
 def parse_claim(text: str) -> str | None:
     """Return the external jobid of the job that a claim names, or None where it is not one yet."""
@@ -50,6 +59,7 @@ def parse_end(text: str) -> End | None:
             end=_seconds(fields["end"]),
             cpu_seconds=int(_digits(fields["cpu_ticks"])) / _CLOCK_TICKS,
             gate_seconds=_seconds(_digits(fields.get("gate", "0"))),
+            usage=_usage(fields),
         )
     except (KeyError, ValueError, OverflowError):
         return None
@@ -67,9 +77,20 @@ def parse_start(text: str) -> Start | None:
 
 def parse_peak(text: str) -> int | None:
     """Return the memory in MB that a job was seen to hold at most, or None where that is not known."""
+    return _mb(_fields(text).get("kb", ""))
+
+
+def _usage(fields: Mapping[str, str]) -> Usage:
+    """What an end tells beside what it must tell; a version of the run script may not know all of it."""
+    peak_mb = _mb(fields.get("peak_kb", ""))
+    measured_by = fields.get("peak_by", "") if peak_mb is not None else ""
+    return Usage(node=fields.get("node", ""), peak_mb=peak_mb, measured_by=measured_by)
+
+
+def _mb(kb: str) -> int | None:
     try:
-        return int(_digits(_fields(text)["kb"])) // 1024
-    except (KeyError, ValueError):
+        return int(_digits(kb)) // 1024
+    except ValueError:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from snakemake_executor_plugin_frceapi.errors import TransientFault
@@ -45,6 +46,7 @@ class Posting:
         except OSError as error:
             outcome = NotSent(TransientFault(_cannot_be_written(error)))
         else:
+            item.posted = item.posted or time.time()
             outcome = self._post(item.body)
         self._note(item, outcome)
         return outcome

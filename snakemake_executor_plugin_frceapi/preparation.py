@@ -125,8 +125,7 @@ class Preparation:
         """
         request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
         request = self._behind(request, ahead_of) if ahead_of else request
-        token = new_token()
-        upstream = self._upstream(request)
+        token, upstream = new_token(), self._upstream(request)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
         script = replace(
@@ -152,6 +151,7 @@ class Preparation:
             request=request,
             body=self._body(request, token),
             log_directory=logs,
+            wildcards=job.wildcards,
             prepare=write,
             register=functools.partial(self._register, job.name, job.wildcards, logs),
             upstream=upstream,

@@ -16,6 +16,7 @@ from math import inf
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.attendance import Attendance
+from snakemake_executor_plugin_frceapi.chronicle import Chronicle
 from snakemake_executor_plugin_frceapi.intake import Intake
 from snakemake_executor_plugin_frceapi.job import Listing, Unknown, Work
 from snakemake_executor_plugin_frceapi.journal import Event, Journal
@@ -47,6 +48,9 @@ class Run:
         policy: how the run behaves.
         reporter: who wants the news; called by `look` and `adopt`.
         threads: what sends and asks, and the clock of the run.
+
+    Attributes:
+        chronicle: what became of each job.
     """
 
     def __init__(
@@ -61,7 +65,8 @@ class Run:
         self._spool = spool
         self._journal = journal
         self._policy = policy
-        self._reporter = reporter = Attendance(reporter)
+        self.chronicle = Chronicle(spool, keeps_logs=policy.keep_successful_logs)
+        self._reporter = reporter = Attendance(reporter, self.chronicle)
         self._clock = clock = threads.clock
         self._round = threading.RLock()
         self._pacing = Pacing(clock)
@@ -181,6 +186,7 @@ class Run:
 
     def note_cancelled(self, token: str) -> None:
         """Note that a job was cancelled and is over."""
+        self.chronicle.note_cancelled(token)
         self._journal.note(Event.CANCELLED, token)
 
     def remove_log(self, item: Submission) -> None:

@@ -78,13 +78,35 @@ frceapi_given() {
 frceapi_record_start() {
     local part="$frceapi_directory/.started.$frceapi_id"
     frceapi_now frceapi_start
+    frceapi_node=${SLURMD_NODENAME:-$(uname -n)}
     {
         printf 'id=%s restart=%s node=%s cluster=%s start=%s' "$frceapi_id" "$frceapi_restart" \
-            "${SLURMD_NODENAME:-$(uname -n)}" "${SLURM_CLUSTER_NAME:-}" "$frceapi_start"
+            "$frceapi_node" "${SLURM_CLUSTER_NAME:-}" "$frceapi_start"
         frceapi_given
         printf '\n'
     } >"$part" && mv -f "$part" "$frceapi_directory/started"
 }
+
+# The most memory that the job's own cgroup has held (cgroups(7)); Slurm names it after the job. Fails without one.
+frceapi_read_cgroup() {
+    local path top file bytes
+    while IFS=: read -r _ _ path; do
+        case $path/ in */"job_$frceapi_id"/*) ;; *) continue ;; esac
+        path+=/ top="${path%%"/job_$frceapi_id/"*}/job_$frceapi_id"
+        for file in "$2$top/memory.peak" "$2/memory$top/memory.max_usage_in_bytes"; do
+            read -r bytes <"$file" && frceapi_peak_kb=$((bytes / 1024)) && return
+        done
+    done <"$1"
+    return 1
+} 2>/dev/null
+
+frceapi_measure_memory() {
+    local frceapi_line=
+    frceapi_peak_kb= frceapi_peak_by=cgroup
+    frceapi_read_cgroup "/proc/$$/cgroup" /sys/fs/cgroup && return
+    read -r frceapi_line <"$frceapi_directory/peak"
+    frceapi_peak_kb=${frceapi_line#kb=} frceapi_peak_by=samples
+} 2>/dev/null
 
 frceapi_record_end() {
     local code=$1 cause=$2 end="$frceapi_directory/end.$frceapi_id.$frceapi_restart" part stat finish try
@@ -93,10 +115,12 @@ frceapi_record_end() {
     read -r stat </proc/$$/stat
     # proc(5): after the command name in parentheses, cutime and cstime are the 14th and 15th field.
     read -r -a stat <<<"${stat##*) }"
+    frceapi_measure_memory
     for try in 1 2 3; do
-        printf 'id=%s restart=%s exit=%s cause=%s start=%s end=%s cpu_ticks=%s gate=%s\n' "$frceapi_id" \
-            "$frceapi_restart" "$code" "$cause" "${frceapi_start:-$finish}" "$finish" "$((stat[13] + stat[14]))" \
-            "${frceapi_gate:-0}" >"$part" &&
+        printf 'id=%s restart=%s exit=%s cause=%s start=%s end=%s cpu_ticks=%s gate=%s node=%s peak_kb=%s peak_by=%s\n' \
+            "$frceapi_id" "$frceapi_restart" "$code" "$cause" "${frceapi_start:-$finish}" "$finish" \
+            "$((stat[13] + stat[14]))" "${frceapi_gate:-0}" "$frceapi_node" "$frceapi_peak_kb" "$frceapi_peak_by" \
+            >"$part" &&
             mv -f "$part" "$end" && frceapi_link_end "$end" && return
         frceapi_say "cannot record the end of the job in $frceapi_directory on $(uname -n) (try $try of 3)"
         sleep "$try"
@@ -292,12 +316,15 @@ frceapi_make_tmpdir() {
     trap 'rm -rf -- "$frceapi_tmpdir"' EXIT
 }
 
-# Adds the resident memory of a process and of all below it, in pages. A child stands in the list of the thread that
-# began it (proc(5)); of a job with very many threads a part is measured.
+# Adds the resident memory of a process and of all below it, and keeps the most that one of them has had, in kB. A child
+# stands in the list of the thread that began it (proc(5)); of a job with very many threads a part is measured.
 frceapi_add_memory() {
-    local resident list child children
-    read -r _ resident _ <"/proc/$1/statm" || return
-    frceapi_pages=$((frceapi_pages + resident))
+    local status most now list child children
+    read -r -d '' status <"/proc/$1/status"
+    case $status in *VmHWM:*VmRSS:*) ;; *) return ;; esac
+    most=${status#*VmHWM:} now=${status#*VmRSS:}
+    frceapi_now_kb=$((frceapi_now_kb + ${now%%kB*})) most=${most%%kB*}
+    [ "$((most))" -le "$frceapi_one_kb" ] || frceapi_one_kb=$((most))
     for list in "/proc/$1/task/"*/children; do
         [ "$((frceapi_lists += 1))" -le 500 ] || return
         children=()
@@ -308,16 +335,16 @@ frceapi_add_memory() {
 
 # A job that is killed for its memory leaves no end, so the peak stands there before.
 frceapi_note_memory() {
-    frceapi_pages=0 frceapi_lists=0
+    frceapi_now_kb=0 frceapi_one_kb=0 frceapi_lists=0
     frceapi_add_memory "$frceapi_child"
-    [ "$frceapi_pages" -gt "$((frceapi_most_pages + frceapi_most_pages / 20))" ] || return 0
-    frceapi_most_pages=$frceapi_pages
-    printf 'kb=%s\n' "$((frceapi_pages * frceapi_page_kb))" >"$frceapi_directory/peak"
+    [ "$frceapi_now_kb" -ge "$frceapi_one_kb" ] || frceapi_now_kb=$frceapi_one_kb
+    [ "$frceapi_now_kb" -gt "$((frceapi_most_kb + frceapi_most_kb / 20))" ] || return 0
+    frceapi_most_kb=$frceapi_now_kb
+    printf 'kb=%s\n' "$frceapi_now_kb" >"$frceapi_directory/peak"
 }
 
 frceapi_watch() {
-    local looks=0 frceapi_most_pages=0 frceapi_page_kb
-    frceapi_page_kb=$(($(getconf PAGESIZE || echo 4096) / 1024))
+    local looks=0 frceapi_most_kb=0
     # Where the run script itself was killed, its number can soon be that of another process.
     while sleep "$frceapi_watch_seconds" && kill -0 $$; do
         if frceapi_is_given_up; then looks=$((looks + 1)); else looks=0; fi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,14 @@ class Submission:
         request: what is asked of the scheduler.
         body: the encoded request.
         log_directory: directory of its log.
+        wildcards: its wildcards by name; unknown of what an earlier run has submitted.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         register: called with the external jobid as soon as the API is known to have taken it.
         prepare: writes its run directory; called once, before the first POST.
         prepared: whether that was done.
         inherited: whether an earlier run has submitted it.
         posts: how often the body was posted and may have arrived.
+        posted: when this run first posted it, in seconds of the epoch, None before.
         posts_before: how often that was in earlier runs; each run has its own number of tries.
         unknown_since: monotonic time since when nobody knows whether the API took it, or None.
         external_jobid: the job's number at Slurm, once known.
@@ -80,11 +82,13 @@ class Submission:
     body: bytes
     log_directory: Path
     prepare: Callable[[], None]
+    wildcards: Mapping[str, str] = field(default_factory=dict)
     register: Callable[[str], None] = _nothing
     upstream: tuple[str, ...] = ()
     prepared: bool = False
     inherited: bool = False
     posts: int = 0
+    posted: float | None = None
     posts_before: int = 0
     unknown_since: float | None = None
     external_jobid: str | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from math import inf
 
-from snakemake_executor_plugin_frceapi.job import JobState, JobStatus
+from snakemake_executor_plugin_frceapi.job import NOT_MEASURED, JobState, JobStatus, Usage
 
 
 @unique
@@ -42,6 +42,7 @@ class End:
         end: when it ended, likewise.
         cpu_seconds: CPU time of all processes of the job command.
         gate_seconds: how long it had waited at its gate, in whole seconds; 0 where it has none.
+        usage: what else the job has told of itself.
     """
 
     external_jobid: str
@@ -52,6 +53,7 @@ class End:
     end: float
     cpu_seconds: float
     gate_seconds: float = 0.0
+    usage: Usage = NOT_MEASURED
 
     @property
     def wall_seconds(self) -> float:
@@ -83,8 +85,6 @@ class Verdict:
 
 ACTIVE = Verdict(Outcome.ACTIVE)
 SUCCEEDED = Verdict(Outcome.SUCCEEDED)
-
-
 LONGEST_LISTING_GAP = 900.0
 
 

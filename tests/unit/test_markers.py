@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snakemake_executor_plugin_frceapi.job import Usage
 from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
-END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250 gate=30\n"
+USED = " node=cn1 peak_kb=307200 peak_by=cgroup\n"
+END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250 gate=30" + USED
 START = "id=7 restart=0 node=cn1 cluster=frce start=100.5 mem_per_node= partition=norm\n"
 
 
@@ -28,6 +30,7 @@ def test_reads_an_end() -> None:
         end=160.25,
         cpu_seconds=250 / ticks,
         gate_seconds=30,
+        usage=Usage(node="cn1", peak_mb=300, measured_by="cgroup"),
     )
 
     assert parse_end(END) == expected
@@ -46,6 +49,34 @@ def test_reads_no_torn_marker(end_cut: int, start_cut: int) -> None:
 def test_reads_a_peak_in_mb(text: str, expected: int | None) -> None:
     """A peak that is torn or no number is not known."""
     assert parse_peak(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected"),
+    [
+        ("\n", Usage()),
+        (" node=cn1 peak_kb= peak_by=samples\n", Usage(node="cn1")),
+        (" node=cn1 peak_kb=x peak_by=cgroup\n", Usage(node="cn1")),
+        (" node= peak_kb=2048 peak_by=samples\n", Usage(peak_mb=2, measured_by="samples")),
+    ],
+)
+def test_reads_an_end_without_what_was_not_measured(tail: str, expected: Usage) -> None:
+    """A job that could not measure its memory has ended all the same."""
+    end = parse_end(END.removesuffix(USED) + tail)
+
+    assert end is not None
+    assert end.usage == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("start=100.5", 100.5), ("start=", None), ("start=nan", None), ("", None)]
+)
+def test_reads_when_a_job_has_started(text: str, seconds: float | None) -> None:
+    """A start that is no time is not known."""
+    start = parse_start(f"id=7 restart=0 node=n cluster=c {text}\n")
+
+    assert start is not None
+    assert start.seconds == seconds
 
 
 NAMES = ["id", "restart", "exit", "cause", "start", "end", "cpu_ticks", "gate"]

@@ -771,3 +771,47 @@ def test_records_the_memory_of_all_processes(node: Node) -> None:
 
     wait_until(lambda: node.peak_mb() >= 120)
     assert node.peak_mb() < 400
+
+
+@pytest.mark.parametrize(
+    ("groups", "file", "expected"),
+    [
+        ("0::/system.slice/slurmstepd.scope/job_7/step_batch/user/task_0", "SCOPE/job_7/memory.peak", "300"),
+        (
+            "9:cpu:/x\n4:memory:/slurm/uid_1/job_7/step_batch",
+            "memory/slurm/uid_1/job_7/memory.max_usage_in_bytes",
+            "300",
+        ),
+        ("0::/job_7", "job_7/memory.peak", "300"),
+        ("0::/system.slice/slurmstepd.scope/job_70/step_batch", "SCOPE/job_70/memory.peak", ""),
+        ("0::/user.slice", "user.slice/memory.peak", ""),
+        ("0::/job_7", "job_7/memory.current", ""),
+    ],
+    ids=["v2", "v1", "the job's own", "another job's", "none", "none that knows a peak"],
+)
+def test_reads_the_peak_of_its_own_cgroup_alone(groups: str, file: str, expected: str, node: Node) -> None:
+    """The cgroup whose name ends in the job's number counts, in either version; what is the whole node's does not."""
+    (node.top / "groups").write_text(groups + "\n")
+    path = node.top / "root" / file.replace("SCOPE", "system.slice/slurmstepd.scope")
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{300 * 1024}\n")
+    node.runs("true")
+    functions = (node.directory / "run.sh").read_text().replace("frceapi_main; exit", "")
+    call = f"frceapi_id=7; frceapi_read_cgroup {node.top}/groups {node.top}/root; echo $frceapi_peak_kb"
+    done = subprocess.run(["bash", "-c", f"{functions}\n{call}"], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == expected
+
+
+def test_ends_with_node_and_peak(node: Node) -> None:
+    """What was seen of the job's memory while it ran stands in its end, and how it was seen."""
+    node.runs(f"{sys.executable} -c 'x = bytearray(60 << 20); import sys; sys.stdin.read()' <{node.top}/fifo")
+    os.mkfifo(node.top / "fifo")
+    process = node.start(SLURMD_NODENAME="cn1")
+    with (node.top / "fifo").open("w"):
+        wait_until(lambda: node.peak_mb() >= 60)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    usage = node.end().usage
+
+    assert (usage.node, usage.measured_by) == ("cn1", "samples")
+    assert 60 <= (usage.peak_mb or 0) < 200

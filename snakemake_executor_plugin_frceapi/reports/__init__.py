@@ -1,0 +1,1 @@
+"""What a user reads of a whole run: a line, a table, a page."""
