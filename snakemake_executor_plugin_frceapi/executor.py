@@ -21,6 +21,7 @@ from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
+    from snakemake_executor_plugin_frceapi.reports.closing import Closing
     from snakemake_executor_plugin_frceapi.resources import Notice
     from snakemake_executor_plugin_frceapi.sharing import Sharing
     from snakemake_executor_plugin_frceapi.submission import Submission
@@ -44,6 +45,7 @@ class Executor(RemoteExecutor):
     workflow: Any
     logger: Any
 
+    _closing: Closing
     _parts: Assembly | None = None
 
     def __post_init__(self) -> None:
@@ -147,15 +149,15 @@ class Executor(RemoteExecutor):
 
     def _end(self) -> None:
         """End the parts of the run, and leave no file that no job needs."""
-        from snakemake_executor_plugin_frceapi.reports.summary import summary
-
         self._closed = True
         atexit.unregister(self._end)
         if self._parts is not None:
             self._parts.departure.close()
             self._parts.vanguard.clean_up()
             self._parts.close()
-            for line in filter(None, [self._parts.vanguard.summary(), summary(self._parts.run.chronicle.records())]):
+            if line := self._parts.vanguard.summary():
+                self.say(line)
+            for line in self._closing.write(self._parts.run.chronicle.records()):
                 self.say(line)
 
     def submitted(self, submission: Submission) -> None:
@@ -252,10 +254,12 @@ class Executor(RemoteExecutor):
     def _assemble(self) -> Assembly:
         from snakemake_executor_plugin_frceapi.ahead import Horizon
         from snakemake_executor_plugin_frceapi.assembly import Surroundings, assemble
+        from snakemake_executor_plugin_frceapi.reports.closing import Closing
         from snakemake_executor_plugin_frceapi.spawning import Spawning
 
         sharing = self.checked_sharing()
         remote = self.workflow.remote_execution_settings
+        self._closing = Closing(self.executor_settings)
         around = Surroundings(
             settings=self.executor_settings,
             persistence=Path(self.workflow.persistence.path),

@@ -84,6 +84,38 @@ class Record:
         held = _between(self.started, self.ended)
         return None if held is None else held * self.request.cpus
 
+    @property
+    def time_efficiency(self) -> float | None:
+        """Which part of the time limit it needed, None where that is not known."""
+        minutes = self.request.time_limit_minutes
+        return _part(self.run_seconds, minutes * 60 if minutes else None)
+
+    @property
+    def busy_cpus(self) -> float | None:
+        """How many CPUs it kept busy on the average, None where that is not known.
+
+        Tasks that a job starts through Slurm are no children of its own, so those of several are not known.
+        """
+        return None if self._has_tasks else _part(self.cpu_seconds, self.run_seconds)
+
+    @property
+    def cpu_efficiency(self) -> float | None:
+        """Which part of its CPUs it kept busy, None where that is not known."""
+        return _part(self.busy_cpus, self.request.cpus)
+
+    @property
+    def memory_efficiency(self) -> float | None:
+        """Which part of its memory it held at most, None where that is not known."""
+        return None if self._has_tasks else _part(self.usage.peak_mb, self.request.memory_mb)
+
+    @property
+    def _has_tasks(self) -> bool:
+        return max(self.request.ntasks or 1, self.request.ntasks_per_node or 1) > 1
+
+
+def _part(used: float | None, of: float | None) -> float | None:
+    return None if used is None or not of else used / of
+
 
 def _between(begin: float | None, end: float | None) -> float | None:
     """Seconds between two times; clocks of two machines may differ, so never less than 0."""

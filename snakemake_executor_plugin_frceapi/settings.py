@@ -126,6 +126,17 @@ class ExecutorSettings(ExecutorSettingsBase):
         "How many jobs may be submitted ahead of their inputs, to wait in the queue for those that make them; 0: none.",
         metavar="N",
     )
+    efficiency_report: bool = _setting(False, "Write a table of what each job used of what it asked for, at the end.")
+    efficiency_report_path: Optional[Path] = _setting(
+        None,
+        "File of that table. [default: efficiency_report_<time>.csv in the working directory]",
+        metavar="FILE",
+    )
+    efficiency_threshold: float = _setting(
+        0.8,
+        "With the table, rules are named whose jobs used less than this part of their CPUs or memory.",
+        metavar="PART",
+    )
     outage_tolerance: float = _setting(
         24.0,
         "Hours without an answer of the API after which Snakemake gives up; the jobs are left alone.",
@@ -163,6 +174,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             self._check_number(name, 0)
         for name in ("outage_tolerance", "marker_grace", "requeue_grace", "unknown_grace"):
             self._check_number(name, 0)
+        self._check_number("efficiency_threshold", 0, 1)
         if self.scratch is not None and not Path(self.scratch).is_absolute():
             raise self._error("scratch", "an absolute path, because each node makes its directories there")
         self._check_choice("auth", "number_format", "memory_unit", "on_exit")

@@ -8,12 +8,14 @@ MAPPED = (
     "delete_logfiles_older_than",
     "init_seconds_before_status_checks",
     "partition_config",
+    "efficiency_report",
+    "efficiency_report_path",
+    "efficiency_threshold",
 )
 """Settings that this plugin has under the same name and with the same meaning."""
 
 _ARRAYS = "the API has no job arrays; each job is submitted by itself"
 _REQUEUE = "the API has no key for it; a job that the cluster itself starts again is waited for (frceapi-requeue-grace)"
-_EFFICIENCY = "this plugin writes no efficiency report"
 
 WITHOUT_MEANING = {
     "array_jobs": _ARRAYS,
@@ -23,9 +25,6 @@ WITHOUT_MEANING = {
     "no_requeue": _REQUEUE,
     "exclude_failed_nodes": "the API has no key for nodes",
     "no_account": "the API has no key for accounts, so jobs never name one",
-    "efficiency_report": _EFFICIENCY,
-    "efficiency_report_path": _EFFICIENCY,
-    "efficiency_threshold": _EFFICIENCY,
     "jobname_prefix": "the API has no key for names; a job takes that of its rule and wildcards as it starts",
     "status_command": "the API itself is asked, once for all jobs",
     "status_attempts": "the API is asked again until frceapi-outage-tolerance is over",

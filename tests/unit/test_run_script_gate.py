@@ -242,7 +242,7 @@ def test_has_no_gate_without_a_heartbeat(order: str, node: Node) -> None:
 
     assert node.run() == 5
     assert node.end().gate_seconds == 0
-    assert (node.directory / "end.7.0").read_text().endswith(" gate=0\n")
+    assert " gate=0 " in (node.directory / "end.7.0").read_text()
 
 
 def test_counts_its_wait_and_leaves_it_out_of_the_jobs_time(node: Node) -> None:

@@ -73,6 +73,7 @@ GOOD: dict[str, list[object]] = {
     "marker_grace": [0.0, 300.0],
     "requeue_grace": [0.0, 300.0],
     "unknown_grace": [0.0, 300.0],
+    "efficiency_threshold": [0.0, 1.0],
     "scratch": [None, Path("/lscratch")],
     "export": ["ALL", "NONE", "HOME,A=1"],
 }
@@ -94,6 +95,7 @@ BAD: dict[str, list[object]] = {
     "marker_grace": [-0.1, float("nan")],
     "requeue_grace": [-0.1, float("nan")],
     "unknown_grace": [-0.1, float("nan")],
+    "efficiency_threshold": [-0.1, 1.1, float("nan")],
     "scratch": [Path("scratch"), Path("./x")],
 }
 

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.known_load import CPU_SECONDS, MEMORY_MB, known_load
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow
 
+_FLAKY = "echo x >>tries; test $(wc -l <tries) = 2 || exit 1"
+
 
 def test_run_ends_with_its_figures(workflow: MakeWorkflow) -> None:
-    """Jobs, their ends, tries, waits and CPU hours stand in one line."""
+    """Jobs, their ends, tries, waits and CPU hours stand in one line; a known load reads so, with what is enough."""
     flow = workflow("""
         rule all:
-            input: "flaky", "good", "bad"
+            input: "flaky", "load", "bad"
         rule flaky:
             output: "flaky"
             retries: 1
             shell: "true"
-        rule good:
-            output: "good"
+        rule load:
+            output: "load"
+            threads: 4
+            resources: mem_mb=1000, runtime=10
             shell: "true"
         rule bad:
             output: "bad"
             shell: "true"
     """)
-    flow.use_quick_jobs(
-        "case $output in bad) exit 1 ;; flaky) echo x >>tries; test $(wc -l <tries) = 2 || exit 1 ;; esac"
-    )
-    result = flow.run("--keep-going")
+    flow.use_quick_jobs(f"case $output in bad) exit 1 ;; flaky) {_FLAKY} ;; load) {known_load()} ;; esac")
+    result = flow.run("--keep-going", "--frceapi-efficiency-report", "--frceapi-efficiency-report-path", "used.csv")
 
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 1
     (line,) = re.findall(r"^\d+ jobs?: .*$", result.output, re.MULTILINE)
     assert line.startswith("3 jobs: 2 succeeded, 1 failed, 1 tried again; in the queue ")
     assert re.search(r"; CPU hours [\de.-]+ asked for, [\de.-]+ used\.$", line)
+    assert "--set-threads load=1 --set-resources load:mem_mb=" in result.output
+    rows = list(csv.DictReader(flow.lines("used.csv")))
+    assert sorted((row["rule"], row["attempt"], row["outcome"]) for row in rows) == [
+        ("bad", "1", "failed"),
+        ("flaky", "1", "failed"),
+        ("flaky", "2", "succeeded"),
+        ("load", "1", "succeeded"),
+    ]
+    load = next(row for row in rows if row["rule"] == "load")
+    assert (load["cpus_asked"], load["memory_asked_mb"], load["time_asked_seconds"]) == ("4", "1000", "600")
+    assert float(load["memory_used_mb"]) == pytest.approx(MEMORY_MB, rel=0.1)
+    assert float(load["cpu_seconds_used"]) == pytest.approx(CPU_SECONDS, rel=0.1)
+    assert float(load["time_used_seconds"]) >= 0.9 * CPU_SECONDS
+    assert float(load["cpu_efficiency"]) == pytest.approx(CPU_SECONDS / 4 / float(load["time_used_seconds"]), rel=0.1)

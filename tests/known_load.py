@@ -1,0 +1,22 @@
+"""A job whose use of CPU and memory is known."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+CPU_SECONDS = 5.0
+MEMORY_MB = 300
+
+_INTERPRETER_MB = 8
+_PROGRAM = f"""\
+import time
+held = bytearray({MEMORY_MB - _INTERPRETER_MB} << 20)
+while time.process_time() < {CPU_SECONDS}:
+    pass
+"""
+
+
+def known_load() -> str:
+    """Return a shell command that holds `MEMORY_MB` and uses one CPU for `CPU_SECONDS`."""
+    return f"{sys.executable} -S -c {shlex.quote(_PROGRAM)}"
