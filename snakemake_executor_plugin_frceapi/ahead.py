@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,19 +20,21 @@ from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
+from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
 from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.room import Room
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from snakemake_executor_plugin_frceapi.tally import Tally
 from snakemake_executor_plugin_frceapi.tracker import is_over
 
 _BEAT_SECONDS = 30.0
 _CALM_SECONDS = 60.0
 
 _LATE_SECONDS = 2.0
-"""Time after the opening of its gate by which Snakemake has usually come to a job."""
+"""Time after the end of its last upstream job by which Snakemake has usually come to a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +88,7 @@ class Vanguard:
         self._early: dict[tuple[str, ...], Early] = {}
         self._active: dict[Any, Submission] = {}
         self._due: deque[Any] = deque()
-        self._refused: dict[tuple[str, ...], str] = {}
-        self._counts: Counter[str] = Counter()
-        self._gate_seconds: list[float] = []
+        self._tally = Tally()
         self._unwanted: dict[tuple[str, ...], Early] = {}
         self._leaving: list[Submission] = []
         self._shut: list[Submission] = []
@@ -124,15 +124,14 @@ class Vanguard:
     def note_succeeded(self, submission: Submission) -> None:
         """Note how long a job that has ended well was held at its gate, if it went ahead."""
         if submission.went_ahead and submission.history.end:
-            self._gate_seconds.append(submission.history.end.gate_seconds)
+            self._tally.gate_seconds.append(submission.history.end.gate_seconds)
 
     def note_finished(self, job: Any) -> None:
         """Note that Snakemake has recorded a job."""
         with self._lock:
             self._forget(job)
             for early in self._early.values():
-                early.unfinished.difference_update(members_of(job))
-            self._open_gates()
+                early.note_finished(members_of(job), time.monotonic())
 
     def take(self, ready: ReadyJob, fresh: Submission) -> Attempted | None:
         """Return the submission with which a job that Snakemake has come to went ahead.
@@ -149,15 +148,19 @@ class Vanguard:
             early = self._early.pop(_key_of(ready), None)
             if early is None:
                 return None
-            serves = early.serves(ready, fresh, self._spool)
+            serves = early.serves(ready, fresh)
             if serves:
                 self._room.note_attached()
-                self._counts["attached"] += 1
-                self._shut += [] if self._spool.open_gate(early.submission.token) else [early.submission]
+                self._tally.attached += 1
             else:
                 self._drop([early, *those_behind(members_of(early.job), self._early.values())])
                 del self._unwanted[_key_of(ready)]
             return Attempted(early.submission, serves)
+
+    def let_begin(self, submission: Submission) -> None:
+        """Open the gate of a job that was attached, now that the journal knows what it is made from."""
+        with self._lock:
+            self._shut += [] if self._spool.open_gate(submission.token) else [submission]
 
     def round(self) -> None:
         """Open the gates that may be opened, and send ahead what may go."""
@@ -167,13 +170,12 @@ class Vanguard:
             self._room.fill()
             with self._lock:
                 self._beat()
-                self._open_gates()
                 self._give_way()
                 while self._due and self._has_room():
                     with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
                         for job in behind(self._workflow.dag, self._due.popleft()):
                             self._try(job)
-        self._note_works()
+        self._open_gates()
 
     def clean_up(self) -> None:
         """Remove the heartbeat, and what jobs have left that began and were not wanted, as after jobs that failed.
@@ -195,14 +197,7 @@ class Vanguard:
 
     def summary(self) -> str:
         """Return a line about what look-ahead has done, empty where it did nothing."""
-        if not self._counts and not self._refused:
-            return ""
-        parts = [f"{self._counts[word]} {word}" for word in ("went ahead", "attached", "dropped")]
-        reasons = Counter(self._refused.values())
-        others = ", ".join(f"{number} because {reason}" for reason, number in reasons.most_common())
-        line = f"Look-ahead: {', '.join(parts)}" + (f"; the normal way went {others}." if others else ".")
-        waits = self._gate_seconds
-        return line + (f" Gates held jobs for {sum(waits):.0f} s in all, {max(waits):.0f} s at most." if waits else "")
+        return str(self._tally)
 
     def _try(self, job: Any) -> None:
         key = _key(map(products_of, members_of(job)))
@@ -211,9 +206,9 @@ class Vanguard:
         try:
             self._send(job, key)
         except NotAhead as reason:
-            self._refused[key] = str(reason)
+            self._tally.refused[key] = str(reason)
         except Exception as error:  # noqa: BLE001 - whatever is strange in there, the job goes the normal way
-            self._refused[key] = f"of {type(error).__name__}"
+            self._tally.refused[key] = f"of {type(error).__name__}"
 
     def _send(self, job: Any, key: tuple[str, ...]) -> None:
         upstream = unfinished(self._workflow.dag, job)
@@ -222,8 +217,8 @@ class Vanguard:
         check(self._workflow, job)
         ready = self._make_ready(job, resources_of(self._workflow, job))
         submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream])
-        self._refused.pop(key, None)
-        self._counts["went ahead"] += 1
+        self._tally.refused.pop(key, None)
+        self._tally.went_ahead += 1
         self._early[key] = early = Early(job, ready, submission, upstream, set(upstream))
         submission.went_ahead = submission.is_ahead = True
         submission.on_accepted = lambda: self._note_accepted(key, early)
@@ -247,16 +242,28 @@ class Vanguard:
             self._active.pop(member, None)
 
     def _open_gates(self) -> None:
-        if self._ends():
+        """Open the gates of jobs that could begin and that Snakemake does not come to: --jobs is full of others.
+
+        What a job is made from is written down first, so that a later run knows again what it finds running.
+        """
+        late = time.monotonic() - _LATE_SECONDS
+        with self._lock:
+            self._shut = [item for item in self._shut if item.result is None and not self._spool.open_gate(item.token)]
+            due = [] if self._ends() else [early for early in self._early.values() if not early.is_open]
+        for early in due:
+            if early.ready_since < late:
+                works = works_of(early.job)  # code of the workflow, for which nobody else should wait
+                with self._lock:
+                    self._open_gate(early, works)
+
+    def _open_gate(self, early: Early, works: tuple[Work, ...]) -> None:
+        if not any(early is other for other in self._early.values()):
             return
-        self._shut = [item for item in self._shut if item.result is None and not self._spool.open_gate(item.token)]
-        for early in list(self._early.values()):
-            if early.is_open or early.unfinished:
-                continue
-            if self._is_as_sent(early):
-                early.opened = time.monotonic() if self._spool.open_gate(early.submission.token) else inf
-            else:
-                self._drop([early, *those_behind(members_of(early.job), self._early.values())])
+        if self._is_as_sent(early):
+            self._run.note_works(early.submission, works)
+            early.is_open = self._spool.open_gate(early.submission.token)
+        else:
+            self._drop([early, *those_behind(members_of(early.job), self._early.values())])
 
     def _give_way(self) -> None:
         """Drop what went ahead last where jobs that Snakemake has asked for wait for a place: those can begin at once.
@@ -274,18 +281,6 @@ class Vanguard:
         ]
         self._drop(latest[: max(0, self._room.held - coming)])
 
-    def _note_works(self) -> None:
-        """Note what jobs make that run before Snakemake comes to them, because this run may end before it does."""
-        late = time.monotonic() - _LATE_SECONDS
-        with self._lock:
-            unknown = [early for early in self._early.values() if early.opened < late and not early.is_known]
-        for early in unknown:
-            early.is_known = True
-            works = works_of(early.job)
-            with self._lock:
-                if any(early is other for other in self._early.values()):
-                    self._run.note_works(early.submission, works)
-
     def _is_as_sent(self, early: Early) -> bool:
         """Whether the resources of a job are still those that were sent: they may follow from files behind its back."""
         try:
@@ -299,7 +294,7 @@ class Vanguard:
         for early in earlies:
             key = _key_of(early.ready)
             self._unwanted[key] = early
-            self._counts["dropped"] += 1
+            self._tally.dropped += 1
             self._early.pop(key, None)
             self._forget(early.job)
             self._leaving.append(early.submission)

@@ -25,8 +25,8 @@ class Early:
         submission: its submission.
         upstream: the jobs that make its inputs.
         unfinished: those of them that Snakemake has not recorded yet.
-        opened: monotonic time at which its gate was opened, infinite while it is shut.
-        is_known: whether what its job is made from was written down.
+        ready_since: monotonic time since which Snakemake has recorded them all, infinite before.
+        is_open: whether its gate was opened before Snakemake came to it.
     """
 
     job: Any
@@ -34,21 +34,21 @@ class Early:
     submission: Submission
     upstream: list[Any]
     unfinished: set[Any]
-    opened: float = inf
-    is_known: bool = False
+    ready_since: float = inf
+    is_open: bool = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its gate is open."""
-        return self.opened < inf
+    def note_finished(self, jobs: Iterable[Any], now: float) -> None:
+        """Note that Snakemake has recorded some jobs, at a monotonic time."""
+        self.unfinished.difference_update(jobs)
+        if not self.unfinished:
+            self.ready_since = min(self.ready_since, now)
 
-    def serves(self, ready: ReadyJob, fresh: Submission, spool: Spool) -> bool:
+    def serves(self, ready: ReadyJob, fresh: Submission) -> bool:
         """Return whether its submission does what is wanted, now that Snakemake has come to the job.
 
         Args:
             ready: what is known of the job now.
             fresh: its submission as it would be without look-ahead.
-            spool: the run directory.
         """
         item = self.submission
         if item.result is not None and not item.result.succeeded and not has_own_end(item):
@@ -62,7 +62,7 @@ class Early:
         return (
             self.ready.command == ready.command
             and self.ready.attempt == ready.attempt
-            and (fresh.request == asked or spool.claimed_by(item.token) is not None)
+            and (fresh.request == asked or self.is_open)
         )
 
 

@@ -95,6 +95,7 @@ class Executor(RemoteExecutor):
             self._run_parts.vanguard.send(partial(self._run_parts.admission.admit, submission))
         elif early.serves:
             self._run_parts.run.attach(early.submission, info, ready.works)
+            self._run_parts.vanguard.let_begin(early.submission)
         else:
             self._run_parts.vanguard.send(partial(self._run_parts.run.submit, submission, after=[early.submission]))
         return notices

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -57,10 +58,15 @@ class World:
     Attributes:
         memory: what each job asks for.
         sent: the submissions that were handed to the run.
+        noted: of which submissions the journal was told what they are made from, and the order that stood there then.
     """
 
+    latest: ClassVar[World]
+
     def __init__(self, directory: Path, jobs: int | None = None) -> None:
+        World.latest = self
         self.memory = 100
+        self.now = 1000.0
         self.spool = Spool(directory)
         self.sent: list[Submission] = []
         self.a, self.b, self.c = self.chain = [Job(name, lambda: self.memory) for name in "abc"]
@@ -80,7 +86,10 @@ class World:
             jobs=jobs,
             keeps_going=False,
         )
-        run = SimpleNamespace(submit=self.sent.append, paused=nullcontext, wake=lambda: None)
+        self.noted: list[tuple[str, str]] = []
+        run = SimpleNamespace(
+            submit=self.sent.append, paused=nullcontext, wake=lambda: None, note_works=lambda item, _: self.note(item)
+        )
         canceller = SimpleNamespace(order=lambda _: None)
         preparation = SimpleNamespace(prepare=lambda ready, *_: (self.submission(ready), ()))
         self.vanguard = Vanguard(horizon, "run", *cast("Any", (self.ready, preparation, run, self.spool, canceller)))
@@ -137,6 +146,15 @@ class World:
         """What stands in its run directory."""
         return (self.spool.job_directory(name) / "control").read_text("ascii").strip()
 
+    def note(self, item: Submission) -> None:
+        """Note that the journal was told what the job of a submission is made from."""
+        self.noted.append((item.token, self.order(item.token)))
+
+    def pass_time(self) -> None:
+        """Let so much time pass that Snakemake would have come to all jobs if there were places for them."""
+        self.now += 60
+        self.vanguard.round()
+
     def finish(self, job: Job) -> None:
         """Let Snakemake record a job."""
         self.vanguard.note_ended()
@@ -152,7 +170,15 @@ class World:
         """Let Snakemake come to a job; return whether what went ahead serves, None if nothing did."""
         ready = self.ready(job, {"mem_mb": self.memory})
         found = self.vanguard.take(ready, self.submission(ready))
+        if found is not None and found.serves:
+            self.vanguard.let_begin(found.submission)
         return None if found is None else found.serves
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is that of the world that was made last."""
+    monkeypatch.setattr(time, "monotonic", lambda: World.latest.now)
 
 
 @pytest.fixture
@@ -169,14 +195,26 @@ def tokens(items: Sequence[Submission]) -> list[str]:
 
 
 def test_sends_a_chain_one_after_another(world: World) -> None:
-    """A job goes ahead when the one before it was taken; its gate opens when that one is recorded."""
+    """A job goes ahead when the one before it was taken; its gate opens when Snakemake comes to it."""
     assert tokens(world.sent) == ["b"]
     world.accept("b", "c")
     assert tokens(world.sent) == ["b", "c"]
     world.finish(world.a)
 
-    assert (world.order("b"), world.order("c")) == ("run", "gate")
+    assert world.order("b") == "gate"
     assert world.took(world.b)
+    assert (world.order("b"), world.order("c")) == ("run", "gate")
+
+
+def test_opens_the_gate_of_a_job_that_snakemake_does_not_come_to(world: World) -> None:
+    """With --jobs full of others a job begins all the same, after the journal was told what it is made from."""
+    world.accept("b")
+    world.finish(world.a)
+    world.vanguard.round()
+    assert world.order("b") == "gate"
+    world.pass_time()
+
+    assert (world.order("b"), world.noted) == ("run", [("b", "gate")])
 
 
 def test_opens_a_gate_that_is_not_there_yet(world: World) -> None:
@@ -225,9 +263,21 @@ def test_begins_nothing_with_old_resources(world: World) -> None:
     world.accept("b")
     world.memory = 200
     world.finish(world.a)
+    world.pass_time()
 
     assert world.order("b") == "cancel"
     assert world.took(world.b) is None
+
+
+def test_attaches_to_nothing_with_old_resources(world: World) -> None:
+    """Nor does Snakemake take such a job when it comes to it, though it stands at its gate."""
+    world.accept("b")
+    (world.spool.job_directory("b") / "claim").write_text("7\n")
+    world.memory = 200
+    world.finish(world.a)
+
+    assert world.took(world.b) is False
+    assert world.order("b") == "cancel"
 
 
 def test_keeps_places_for_what_is_being_cancelled(tmp_path: Path) -> None:
