@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import inf
 from typing import Any
+
+_KEPT_SECONDS = 2.0
+"""Time for which the place of a job that has ended is kept for the one that Snakemake usually hands over next."""
 
 
 class Room:
@@ -24,6 +28,7 @@ class Room:
         self._lock = lock
         self._held: deque[Callable[[], None]] = deque()
         self._awaited = 0
+        self._ended: deque[float] = deque()
 
     @property
     def held(self) -> int:
@@ -52,10 +57,13 @@ class Room:
         """Note that a job that Snakemake has asked for has ended."""
         with self._lock:
             self._awaited -= 1
+            self._ended.append(time.monotonic())
 
     def has_place(self) -> bool:
         """Return whether the queue may hold one more job that Snakemake has not asked for."""
-        return self._excess() < 0
+        while self._ended and self._ended[0] < time.monotonic() - _KEPT_SECONDS:
+            self._ended.popleft()
+        return self._excess() + len(self._ended) < 0
 
     def fill(self) -> None:
         """Let in what was held back, as far as there are places now."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+
+import pytest
 
 from snakemake_executor_plugin_frceapi.room import Room
 
@@ -97,3 +100,17 @@ def test_lets_nobody_in_while_it_holds_its_lock() -> None:
 
     assert queue.entered == ["a", "b"]
     assert not queue.entered_locked
+
+
+def test_keeps_the_place_of_a_job_that_has_just_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Snakemake hands over next can begin at once, while what goes ahead would have to be cancelled for it."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    queue = Queue(2)
+    queue.send("a", "b")
+    queue.room.note_ended()
+    assert not queue.room.has_place()
+    now += 3
+    assert queue.room.has_place()
+    queue.send("c")
+    assert queue.entered == ["a", "b", "c"]

@@ -99,10 +99,12 @@ class Workflow:
     def most_at_once(self) -> int:
         """The most jobs that the service has had at the same time, each from its submission to its end.
 
-        A job records its end a moment before it is over, and another one may come in that moment.
+        A job records its end a moment before it is over, and another one may come in that moment. The short jobs that
+        cancel others are none of the workflow's.
         """
-        ends = [max(job.submitted_at, (job.ended_at or math.inf) - _LAST_MOMENT_SECONDS) for job in self.jobs]
-        steps = [*((job.submitted_at, 1) for job in self.jobs), *((end, -1) for end in ends)]
+        jobs = [job for job in self.jobs if "\nscancel " not in job.submission.script]
+        ends = [max(job.submitted_at, (job.ended_at or math.inf) - _LAST_MOMENT_SECONDS) for job in jobs]
+        steps = [*((job.submitted_at, 1) for job in jobs), *((end, -1) for end in ends)]
         return max(accumulate((step for _, step in sorted(steps)), initial=0))
 
     def calls(self, call: str) -> int:
