@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, Listing
@@ -31,6 +32,10 @@ _COMMAND_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
 
 
+Encode: TypeAlias = Callable[[JobRequest, str], bytes]
+"""Makes a request body of a job request and a script."""
+
+
 class Canceller:
     """Ends jobs, within a time limit.
 
@@ -45,7 +50,7 @@ class Canceller:
         self,
         service: Service,
         spool: Spool,
-        encode: Callable[[JobRequest, str], bytes],
+        encode: Encode,
         timeout_seconds: float,
     ) -> None:
         self._service = service
@@ -72,21 +77,11 @@ class Canceller:
         run_scancel(mine)
         rest = [item for item in slurm if item.external_jobid not in mine]
         # A service that hangs keeps threads of their own waiting, not the user.
-        helpers = threading.Thread(target=self._submit_helpers, args=(rest,), daemon=True)
+        ids = {item.external_jobid: item.request.partition for item in rest if item.external_jobid}
+        arguments = (self._service, self._encode, ids)
+        helpers = threading.Thread(target=submit_helpers, args=arguments, daemon=True)
         helpers.start()
         return helpers
-
-    def _submit_helpers(self, submissions: Sequence[Submission]) -> None:
-        ids = [item.external_jobid for item in submissions if item.external_jobid]
-        partitions = dict.fromkeys([HELPER_PARTITION, *(item.request.partition for item in submissions)])
-        for chunk in _chunks(ids):
-            script = helper_script(chunk)
-            for partition in partitions:
-                request = JobRequest(
-                    partition=partition, ntasks=1, cpus_per_task=1, mem_mb_per_node=100, time_limit_minutes=1
-                )
-                if isinstance(self._service.submit_job(self._encode(request, script)), Accepted):
-                    break
 
     def _wait(self, submissions: Sequence[Submission], until: float) -> list[Submission]:
         alive = {item.token: item for item in submissions}
@@ -114,6 +109,31 @@ class Canceller:
             with contextlib.suppress(ServiceError):
                 listings.append(self._service.query_status(wanted))
             over.wait(_LOOK_SECONDS)
+
+
+def submit_helpers(service: Service, encode: Encode, jobs: Mapping[str, str]) -> list[str]:
+    """Submit the jobs that cancel others from within the cluster.
+
+    Args:
+        service: the API.
+        encode: makes a request body of a job request and a script.
+        jobs: partition of each job to cancel by its external jobid.
+
+    Returns:
+        The external jobids for which no partition took one.
+    """
+    left: list[str] = []
+    for chunk in _chunks(list(jobs)):
+        script = helper_script(chunk)
+        for partition in dict.fromkeys([HELPER_PARTITION, *jobs.values()]):
+            request = JobRequest(
+                partition=partition, ntasks=1, cpus_per_task=1, mem_mb_per_node=100, time_limit_minutes=1
+            )
+            if isinstance(service.submit_job(encode(request, script)), Accepted):
+                break
+        else:
+            left += chunk
+    return left
 
 
 def _ended_by_listing(alive: Mapping[str, Submission], listing: Listing) -> set[str]:

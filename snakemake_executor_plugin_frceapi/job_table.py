@@ -20,12 +20,30 @@ def add_job(table: Path, rule: str, wildcards: Mapping[str, str], log_directory:
         log_directory: directory of its log.
         external_jobid: its number at Slurm.
     """
-    shown = ",".join(f"{name}={value}" for name, value in wildcards.items())
+    shown = wildcards_text(wildcards)
     with suppress(OSError):
         table.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             _append(table, _HEAD, os.O_EXCL)
         _append(table, (external_jobid, rule, shown, str(log_directory / f"{external_jobid}.log")))
+
+
+def wildcards_text(wildcards: Mapping[str, str]) -> str:
+    """Return wildcards as people read them, such as ``sample=a,unit=1``."""
+    return ",".join(f"{name}={value}" for name, value in wildcards.items())
+
+
+def read_jobs(table: Path) -> dict[str, tuple[str, str, Path]]:
+    """Return rule, wildcards and log of each job in a table by external jobid; none where there is no table.
+
+    Of a number that stands there twice, as a sandbox's can, the last row counts.
+    """
+    try:
+        lines = table.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return {}
+    rows = (line.split("\t") for line in lines[1:])
+    return {row[0]: (row[1], row[2], Path(row[3])) for row in rows if len(row) == len(_HEAD)}
 
 
 def _append(table: Path, cells: Iterable[str], flags: int = 0) -> None:

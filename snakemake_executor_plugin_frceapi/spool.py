@@ -43,7 +43,7 @@ class Spool:
     is_shared = True
 
     def __init__(self, root: Path) -> None:
-        self.directory = root / _user_name()
+        self.directory = user_directory(root)
         self._jobs = self.directory / "jobs"
         self._done = self.directory / "done"
         self._shared = self.directory / "shared"
@@ -274,6 +274,11 @@ class Spool:
     def _hidden(self, token: str) -> Path:
         """Return the name of a run directory that is not there yet, or not any more."""
         return self._jobs / f"{_HIDDEN}{token}"
+
+
+def user_directory(root: Path) -> Path:
+    """Return where the run directories of this user are below `root`, made or not."""
+    return root / _user_name()
 
 
 def new_token() -> str:

@@ -192,7 +192,7 @@ class _Rule(Enum):
     SUCCEED = "succeeded"
     FAIL_OWN = "failed with its exit code"
     FAIL_STATE = "failed in the listed state"
-    FAIL_CANCELLED = "failed: cancelled by this run"
+    FAIL_CANCELLED = "failed: cancelled"
     FAIL_UPSTREAM = "failed: not begun because of an upstream job"
     STAY = "active"
     AWAIT_MARKER = "active until an end had time to appear"
@@ -269,7 +269,7 @@ def judge(history: History, now: float, time_limit_seconds: float | None, graces
         case _Rule.FAIL_OWN:
             return _failed("the job command failed")
         case _Rule.FAIL_CANCELLED:
-            return _failed("it was cancelled by this run")
+            return _failed("it was cancelled")
         case _Rule.FAIL_UPSTREAM:
             return _failed("an upstream job has not succeeded, so the job command was not begun")
         case _Rule.FAIL_STATE:

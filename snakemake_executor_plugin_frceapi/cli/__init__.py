@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import click
 
+from snakemake_executor_plugin_frceapi.cli.cancel import cancel_command
 from snakemake_executor_plugin_frceapi.cli.check import check_command
 from snakemake_executor_plugin_frceapi.cli.convert_profile import convert_profile_command
 from snakemake_executor_plugin_frceapi.cli.doctor import doctor_command
+from snakemake_executor_plugin_frceapi.cli.jobs import jobs_command
+from snakemake_executor_plugin_frceapi.cli.log import log_command
 from snakemake_executor_plugin_frceapi.cli.partitions import partitions_command
 from snakemake_executor_plugin_frceapi.sandbox.command import sandbox_command
 
@@ -21,5 +24,14 @@ def main() -> None:
     """Tools around the Snakemake executor plugin frceapi."""
 
 
-for command in (check_command, convert_profile_command, doctor_command, partitions_command, sandbox_command):
+for command in (
+    cancel_command,
+    check_command,
+    convert_profile_command,
+    doctor_command,
+    jobs_command,
+    log_command,
+    partitions_command,
+    sandbox_command,
+):
     main.add_command(command)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -11,9 +13,9 @@ from pathlib import Path
 
 from tests.cluster.daemons import run
 from tests.cluster.kdc import REALM
-from tests.cluster.rig import PASSWORD, Rig
+from tests.cluster.rig import FRCEAPI, PASSWORD, Rig
 from tests.quick_jobs import quick_jobscript
-from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
+from tests.snakemake_process import LONGEST_RUN_SECONDS, NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.1
 
@@ -65,6 +67,20 @@ class Desk:
     def run(self, *arguments: str) -> Result:
         """Run Snakemake to its end."""
         return self.start(*arguments).wait()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the console command ``frceapi`` to its end; it prints no traceback."""
+        done = subprocess.run(
+            [sys.executable, "-c", FRCEAPI, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_RUN_SECONDS,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
     def write(self, name: str, text: str) -> None:
         """Write a file below the working directory, its common indentation removed."""

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 from tests.cluster.kdc import REALM
-from tests.cluster.rig import FRCEAPI
 from tests.cluster.web import HOST
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import StartWeb
     from tests.cluster.desk import Desk
 
-_LONGEST_SECONDS = 120
-
 
 def doctor(desk: Desk, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run the command at a desk; return its exit code and its findings by step."""
-    command = [sys.executable, "-c", FRCEAPI, "doctor", "--json", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=desk.directory,
-        env=desk.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_LONGEST_SECONDS,
-    )
-    assert "Traceback" not in done.stderr
+    done = desk.command("doctor", "--json", *arguments)
     return done.returncode, {step["step"]: step for step in json.loads(done.stdout)["steps"]}
 
 

@@ -70,7 +70,7 @@ READ_AS = {
 }
 WORDS = [word for words in READ_AS.values() for word in words]
 
-OWN_FAILURE, CANCELLED = "the job command failed", "it was cancelled by this run"
+OWN_FAILURE, CANCELLED = "the job command failed", "it was cancelled"
 SIGNALLED = "it was ended by a signal from outside"
 UPSTREAM = "an upstream job has not succeeded, so the job command was not begun"
 NO_STATUS, ENDED = "it ended without an exit status", "Slurm ended it"
