@@ -15,6 +15,7 @@ from snakemake_executor_plugin_frceapi.cli.doctor import doctor_command
 from snakemake_executor_plugin_frceapi.cli.jobs import jobs_command
 from snakemake_executor_plugin_frceapi.cli.log import log_command
 from snakemake_executor_plugin_frceapi.cli.partitions import partitions_command
+from snakemake_executor_plugin_frceapi.cli.submit import submit_command
 from snakemake_executor_plugin_frceapi.sandbox.command import sandbox_command
 
 
@@ -33,5 +34,6 @@ for command in (
     log_command,
     partitions_command,
     sandbox_command,
+    submit_command,
 ):
     main.add_command(command)

@@ -7,6 +7,7 @@ or to the workflow and means nothing here.
 
 from __future__ import annotations
 
+from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS as SBATCH_OPTIONS
 from snakemake_executor_plugin_frceapi.resources.extra import parse_extra
 from snakemake_executor_plugin_frceapi.resources.request import Notice, RequestDefaults, build_request
 from snakemake_executor_plugin_frceapi.resources.table import NOT_SUMMED, NOTED, REFUSED, SENT, asks_for_something
@@ -15,6 +16,7 @@ __all__ = [
     "NOTED",
     "NOT_SUMMED",
     "REFUSED",
+    "SBATCH_OPTIONS",
     "SENT",
     "Notice",
     "RequestDefaults",

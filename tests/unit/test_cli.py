@@ -18,7 +18,7 @@ def test_lists_its_commands() -> None:
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
-    commands = ("cancel", "check", "convert-profile", "doctor", "jobs", "log", "partitions", "sandbox")
+    commands = ("cancel", "check", "convert-profile", "doctor", "jobs", "log", "partitions", "sandbox", "submit")
     assert [command for command in commands if f"  {command} " not in result.output] == []
 
 
