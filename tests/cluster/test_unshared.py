@@ -17,6 +17,7 @@ from tests.cluster.slurm import SlurmOptions
 from tests.cluster.test_workflows import EXAMPLE, missing_for_example
 from tests.object_storage import CREDENTIALS, ObjectStorage, running_object_storage
 
+_LONGEST_SECONDS = 900.0
 _SNAKEFILE = """
     configfile: "config.yaml"
 
@@ -146,7 +147,7 @@ def test_example_with_nothing_shared(separate_desk: SeparateDesk, tmp_path: Path
     for path in filter(Path.is_file, root.rglob("*")):
         desk.storage.put(f"data/{path.relative_to(root)}", path.read_bytes())
     profile = ["--workflow-profile", "profiles/frce", "--config", "data=data", "--seconds-between-status-checks", "2"]
-    first = desk.run(*profile)
+    first = desk.start(*profile).wait(_LONGEST_SECONDS)
     second = desk.run(*profile)
 
     assert first.exit_code == 0, first.output
