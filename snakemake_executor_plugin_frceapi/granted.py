@@ -59,6 +59,15 @@ def asked_keys(request: JobRequest) -> set[str]:
     return keys | ({"timelimit"} if request.time_limit_minutes else set())
 
 
+def comparison(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each key of the API that a request asks for and that a job can compare, what was asked, what was given."""
+    for key, (name, field, _) in _FIELDS.items():
+        if (asked := getattr(request, name)) is not None:
+            yield key, str(asked), given.get(field, "")
+    if request.time_limit_minutes:
+        yield "timelimit", f"{request.time_limit_minutes} min", given.get("time_limit", "")
+
+
 def differences(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Compare what was asked with what was given.
 

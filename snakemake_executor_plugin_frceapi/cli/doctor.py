@@ -8,14 +8,22 @@ import platform
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from snakemake_executor_plugin_frceapi.cli.service import one_line, own_flags, service_options, settings_of
+from snakemake_executor_plugin_frceapi.cli.service import (
+    encoding_options,
+    one_line,
+    own_flags,
+    service_options,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from snakemake_executor_plugin_frceapi.doctor import Finding
+    from snakemake_executor_plugin_frceapi.doctor import Finding, Probe
+    from snakemake_executor_plugin_frceapi.settings import ExecutorSettings
 
 _PACKAGES = ("snakemake-executor-plugin-frceapi", "snakemake", "requests", "requests-gssapi", "gssapi")
 _COLORS = {"ok": "green", "note": "yellow", "failed": "red", "skipped": "bright_black"}
@@ -23,28 +31,69 @@ _COLORS = {"ok": "green", "note": "yellow", "failed": "red", "skipped": "bright_
 
 @click.command("doctor")
 @service_options
+@encoding_options
+@click.option("--submit", is_flag=True, help="Also submit one tiny job, and tell what it finds; needs -p.")
+@click.option("-p", "--partition", metavar="NAME", help="Partition of that job.")
+@click.option(
+    "--wait",
+    type=click.IntRange(1),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for that job to begin.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for tickets to the site's support.")
 @click.pass_context
-def doctor_command(context: click.Context, /, as_json: bool, **options: Any) -> None:
+def doctor_command(
+    context: click.Context,
+    /,
+    submit: bool,
+    partition: str | None,
+    wait: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Try each step on the way to the API, and say what to do about one that fails.
 
-    No job is submitted: of submit_job an empty request is tried, which the API has to refuse. Nothing secret is
-    printed. The exit code is 1 if a step failed, else 0.
+    Without --submit no job is submitted: of submit_job an empty request is tried, which the API has to refuse. Nothing
+    secret is printed. The exit code is 1 if a step failed, else 0.
 
-    Example:  frceapi doctor --json >for-support.json
+    With --submit a job of two CPUs and a minute at most tells how the API reads the numbers of a request, and what
+    jobs find on a node; the lines for the profile that follow from it are printed. Call it in a workflow's directory.
+
+    Example:  frceapi doctor --submit -p norm
     """
     from snakemake_executor_plugin_frceapi.assembly import client_config
     from snakemake_executor_plugin_frceapi.doctor import Examination, Outcome
 
+    if submit != bool(partition):
+        raise click.UsageError("--submit and -p PARTITION go together")
     with one_line():
-        config = client_config(settings_of(options))
-    findings = Examination(config, os.environ).findings()
-    seen = list(findings if as_json else _shown(findings))
+        settings = settings_of(options)
+        config = client_config(settings)
+        findings = Examination(config, os.environ).findings()
+        seen = list(findings if as_json else _shown(findings))
+        lines: list[str] = []
+        if partition and all(finding.outcome is not Outcome.FAILED for finding in seen):
+            probe = _probe(settings, partition, wait)
+            seen += probe.findings() if as_json else _shown(probe.findings())
+            lines = probe.profile()
     if as_json:
-        click.echo(
-            json.dumps({**_surroundings(config.base_url), "steps": [_as_document(item) for item in seen]}, indent=2)
-        )
+        steps = [_as_document(item) for item in seen]
+        click.echo(json.dumps({**_surroundings(config.base_url), "steps": steps, "profile": lines}, indent=2))
+    elif lines:
+        click.echo("\n".join(["", "For the profile:", *(f"  {line}" for line in lines)]))
     context.exit(1 if any(finding.outcome is Outcome.FAILED for finding in seen) else 0)
+
+
+def _probe(settings: ExecutorSettings, partition: str, wait: int) -> Probe:
+    from snakemake_executor_plugin_frceapi.assembly import client_config, request_encoding
+    from snakemake_executor_plugin_frceapi.client import Client
+    from snakemake_executor_plugin_frceapi.doctor import Probe
+    from snakemake_executor_plugin_frceapi.spool import Spool
+
+    service, spool = Client(client_config(settings)), Spool(Path(".snakemake").absolute() / "frceapi")
+    return Probe(service, spool, partition, request_encoding(settings), os.environ, wait)
 
 
 def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -58,7 +107,7 @@ def _shown(findings: Iterable[Finding]) -> Iterator[Finding]:
         if console.is_terminal:
             grid = Table.grid(padding=(0, 2, 0, 0))
             grid.add_column(width=7, style=_COLORS[finding.outcome])
-            grid.add_column(width=14)
+            grid.add_column(width=15)
             grid.add_column(overflow="fold")
             grid.add_row(finding.outcome, finding.step, text)
             console.print(grid)

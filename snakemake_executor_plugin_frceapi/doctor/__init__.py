@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snakemake_executor_plugin_frceapi.doctor.connection import Examination
+from snakemake_executor_plugin_frceapi.doctor.probe import Probe
 from snakemake_executor_plugin_frceapi.doctor.step import Finding, Outcome
 
-__all__ = ["Examination", "Finding", "Outcome"]
+__all__ = ["Examination", "Finding", "Outcome", "Probe"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cluster.daemons import run
@@ -68,10 +68,15 @@ class Desk:
         """Run Snakemake to its end."""
         return self.start(*arguments).wait()
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the console command ``frceapi`` to its end; it prints no traceback."""
+    def command(self, *arguments: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run the console command ``frceapi`` to its end; it prints no traceback.
+
+        Args:
+            arguments: of the command.
+            before: words that stand before the command, such as those of another that starts it.
+        """
         done = subprocess.run(
-            [sys.executable, "-c", FRCEAPI, *arguments],
+            [*before, sys.executable, "-c", FRCEAPI, *arguments],
             cwd=self.directory,
             env=self.environment,
             capture_output=True,

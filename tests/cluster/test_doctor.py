@@ -104,3 +104,48 @@ def test_names_a_service_that_kerberos_does_not_know(desk: Desk) -> None:
 
     assert (exit_code, failed(steps)) == (1, ["authentication"])
     assert f"HTTP/elsewhere.test@{REALM}" in steps["authentication"]["text"]
+
+
+def test_tells_what_a_job_finds(desk: Desk) -> None:
+    """Each key of a request is compared with what Slurm gave, and the lines of the profile follow."""
+    done = desk.command("doctor", "--json", "--submit", "-p", "norm")
+    document = json.loads(done.stdout)
+    steps = {step["step"]: step for step in document["steps"]}
+
+    assert (done.returncode, failed(steps)) == (0, []), steps
+    asked = ("ntasks", "ntasks-per-core", "ntasks-per-node", "cpus-per-task", "mem-per-node", "timelimit")
+    given = {key: (steps[key]["facts"]["asked"], steps[key]["facts"]["given"]) for key in asked}
+    assert given == {
+        "ntasks": ("1", "1"),
+        "ntasks-per-core": ("1", "1"),
+        "ntasks-per-node": ("1", "1"),
+        "cpus-per-task": ("2", "2"),
+        "mem-per-node": ("500", "500"),
+        "timelimit": ("5 min", "00:05:00"),
+    }
+    assert steps["start"]["facts"]["cluster"] == "fnlcr"
+    assert "SLURM_JOB_ID" in steps["environment"]["facts"]["names"]
+    assert "KRB5CCNAME" not in steps["environment"]["facts"]["names"]
+    assert document["profile"][0] == "frceapi-number-format: integer"
+    assert list((desk.directory / ".snakemake" / "frceapi").glob("*/*/*")) == []
+
+
+def test_names_a_partition_that_the_service_does_not_take(desk: Desk) -> None:
+    """A wrong partition is refused by the service, and that is what is said."""
+    exit_code, steps = doctor(desk, "--submit", "-p", "nowhere")
+
+    assert (exit_code, failed(steps)) == (1, ["probe"])
+    assert "the service refused the job (" in steps["probe"]["text"]
+
+
+def test_names_a_directory_that_the_nodes_do_not_see(desk: Desk) -> None:
+    """A job that finds no run directory ends without a trace: shared storage is the remedy."""
+    mount = 'mount -t tmpfs none "$PWD" && cd "$PWD" && exec "$@"'
+    unseen = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    done = desk.command("doctor", "--json", "--submit", "-p", "norm", before=unseen)
+    if not done.stdout and "mount" in done.stderr:
+        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+    steps = {step["step"]: step for step in json.loads(done.stdout)["steps"]}
+
+    assert (done.returncode, failed(steps)) == (1, ["start"])
+    assert "the nodes do not see this directory; go to one on shared storage" in steps["start"]["text"]

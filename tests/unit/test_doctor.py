@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from snakemake_executor_plugin_frceapi.cli import main
-from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome
 from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock
+from snakemake_executor_plugin_frceapi.doctor.probe import profile_lines
 from snakemake_executor_plugin_frceapi.doctor.step import Seen, find
 from snakemake_executor_plugin_frceapi.sandbox import Sandbox, SandboxConfig
+from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat
 from tests.raw_server import SECRET, RawServer, answer, say
 
 LISTED = b'{"status": "call_success", "12": {"state": "RUNNING"}, "13": {"state": "FAILED"}, "reason": "query_success"}'
@@ -175,3 +179,101 @@ def test_command_fails_when_a_step_fails() -> None:
 
     assert result.exit_code == 1
     assert "failed   http            cannot reach http://127.0.0.1:9/: Connection refused" in result.output
+
+
+def probe(sandbox: Sandbox, *arguments: str) -> tuple[int, dict[str, Any], list[str]]:
+    """Run ``frceapi doctor --submit``; return its exit code, its findings by step and the lines for the profile."""
+    words = ["doctor", "--json", "--submit", "-p", "norm", *arguments]
+    result = CliRunner().invoke(main, words, env={"SNAKEMAKE_FRCEAPI_URL": sandbox.url})
+    document = json.loads(result.output)
+    return result.exit_code, {step["step"]: step for step in document["steps"]}, document["profile"]
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox with two CPUs, and a directory without runs that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(SandboxConfig(cpus=2, mem_mb=1000)) as started:
+        yield started
+
+
+def test_probe_tells_which_keys_are_not_honoured(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A key that the service ignores fails with the setting to change, and the profile does not recommend its form."""
+    sandbox.faults.ignore_key("cpus-per-task", call="submit_job")
+    exit_code, steps, profile = probe(sandbox, "--memory-unit", "M")
+
+    assert exit_code == 1
+    assert [step for step, found in steps.items() if found["outcome"] == "failed"] == ["cpus-per-task"]
+    assert steps["cpus-per-task"]["text"].endswith("try --number-format string.")
+    assert profile[:2] == [
+        "# not honoured, try another value: frceapi-number-format: integer",
+        "# not honoured, try another value: frceapi-memory-unit: M",
+    ]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_probe_does_not_wait_for_ever(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A job that does not begin in time is forbidden to, and the option that waits longer is named."""
+    body = {"script-body": "#!/bin/sh\nsleep 300\n", "partition": "norm", "cpus-per-task": "2", "mem-per-node": 10}
+    client = Client(ClientConfig(sandbox.url, auth="none"))
+    client.submit_job(json.dumps(body).encode())
+    client.close()
+    exit_code, steps, profile = probe(sandbox, "--wait", "1")
+
+    assert (exit_code, profile) == (1, [])
+    assert "has not begun after 1 s (PENDING)" in steps["start"]["text"]
+    assert "marker" not in steps
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_probe_needs_a_partition_and_a_service_that_works() -> None:
+    """What makes no sense is a usage error; where a step before failed nothing is submitted."""
+    assert CliRunner().invoke(main, ["doctor", "--submit"]).exit_code == 2
+    result = CliRunner().invoke(main, ["doctor", "--submit", "-p", "norm", "--url", "http://127.0.0.1:9/"])
+
+    assert result.exit_code == 1
+    assert "probe" not in result.output
+
+
+REPORT = {"module": "", "login_module": ""}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found", "environment", "seconds", "lines"),
+    [
+        (Encoding(), {}, {}, 0.0, ["frceapi-number-format: integer", "latency-wait: 5"]),
+        (
+            Encoding(NumberFormat.STRING, "M"),
+            {},
+            {},
+            7.1,
+            ["frceapi-number-format: string", "frceapi-memory-unit: M", "latency-wait: 15"],
+        ),
+        (
+            Encoding(),
+            {"login_module": "function"},
+            {},
+            0.0,
+            ["frceapi-number-format: integer", "frceapi-job-setup: source /etc/profile", "latency-wait: 5"],
+        ),
+        (
+            Encoding(),
+            {"login_module": "function"},
+            {"BASH_FUNC_module%%": "() { :; }"},
+            0.0,
+            ["frceapi-number-format: integer", "latency-wait: 5"],
+        ),
+        (
+            Encoding(),
+            {"module": "function", "login_module": "function"},
+            {},
+            0.0,
+            ["frceapi-number-format: integer", "latency-wait: 5"],
+        ),
+    ],
+)
+def test_writes_the_lines_for_the_profile(
+    encoding: Encoding, found: dict[str, str], environment: dict[str, str], seconds: float, lines: list[str]
+) -> None:
+    """What a job needs in the profile follows from what the probe found."""
+    assert profile_lines(encoding, REPORT | found, environment, seconds, honoured=True) == lines
