@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.identity import works_of
-from snakemake_executor_plugin_frceapi.preparation import Preparing
+from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.submission import Submission
@@ -32,6 +33,8 @@ class Admission:
         self._run = run
         self._canceller = canceller
         self._say = say
+        for entry in legacy.entries:
+            run.tidying.hold(entry.upstream)  # its job may begin before Snakemake comes to it
 
     def admit(self, fresh: Submission) -> None:
         """Let a job in.
@@ -42,6 +45,7 @@ class Admission:
         match = self._match(fresh)
         if match.step is Step.SHARE:
             if self._run.share(match.entries[0].token, fresh.job_info):
+                self._release(fresh)
                 return
             match = self._match(fresh)  # it has ended just now
         match match.step:
@@ -52,14 +56,36 @@ class Admission:
             case Step.ADOPT | Step.TAKE:
                 known = self._preparation.resume(match.entries[0], fresh.job_info)
                 self._run.adopt(known, has_ended=match.step is Step.TAKE)
+                self._release(fresh)
+
+    def send(self, ready: ReadyJob, job_info: Any, behind: Sequence[Submission]) -> None:
+        """Let in a job whose inputs may be still to be made.
+
+        Args:
+            ready: what is known of it.
+            job_info: Snakemake's own record of it.
+            behind: submissions of jobs that make its inputs, those that have not ended.
+        """
+        submission, _ = self._preparation.prepare(ready, job_info, behind)
+        self.admit(submission)
+
+    def drop(self, items: Sequence[Submission]) -> None:
+        """End jobs that nobody wants any more; nothing is reported of them."""
+        self._run.drop(items)
+        self._cancel(items)
 
     def _match(self, fresh: Submission) -> Match:
         return self._legacy.match(
             fresh.works,
             fresh.request,
             fresh.attempt,
-            lambda made_with: works_of(fresh.job_info.job, made_with),
+            lambda unversioned: works_of(fresh.job_info.job, unversioned),
+            fresh.awaited,
         )
+
+    def _release(self, fresh: Submission) -> None:
+        with self._run.paused():
+            self._run.tidying.release(fresh.upstream)
 
     def _replace(self, fresh: Submission, match: Match) -> None:
         olds = [self._preparation.resume(entry) for entry in match.entries]
@@ -71,7 +97,9 @@ class Admission:
         )
         self._run.submit(fresh, after=olds)
         pairs = zip(olds, match.entries, strict=True)
-        alive = [old for old, entry in pairs if old.is_replaced and self._legacy.is_listed_alive(entry)]
-        if alive:
+        self._cancel([old for old, entry in pairs if old.is_replaced and self._legacy.is_listed_alive(entry)])
+
+    def _cancel(self, items: Sequence[Submission]) -> None:
+        if items:
             # It asks programs and the API, which may take seconds, and nobody waits for it.
-            threading.Thread(target=self._canceller.order, args=(alive,), name="frceapi-cancel", daemon=True).start()
+            threading.Thread(target=self._canceller.order, args=(items,), name="frceapi-cancel", daemon=True).start()

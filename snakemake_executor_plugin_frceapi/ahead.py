@@ -216,7 +216,7 @@ class Vanguard:
             return
         check(self._workflow, job)
         ready = self._make_ready(job, resources_of(self._workflow, job))
-        submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream])
+        submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream], gated=True)
         self._tally.refused.pop(key, None)
         self._tally.went_ahead += 1
         self._early[key] = early = Early(job, ready, submission, upstream, set(upstream))

@@ -16,20 +16,26 @@ from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.convoy import Convoy
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with, written_out
 from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
+from snakemake_executor_plugin_frceapi.following import Following
+from snakemake_executor_plugin_frceapi.grouping import members_of
+from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.inline import InlineScript
 from snakemake_executor_plugin_frceapi.inlining import InlinePreparation
-from snakemake_executor_plugin_frceapi.job import Listing
+from snakemake_executor_plugin_frceapi.job import JobRequest, Listing
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
+from snakemake_executor_plugin_frceapi.lookahead import NotAhead
+from snakemake_executor_plugin_frceapi.news import NewsQueue
 from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
 from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.ports import Reporter, Service
-from snakemake_executor_plugin_frceapi.preparation import Preparation, Preparing
+from snakemake_executor_plugin_frceapi.preparation import Preparation, Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
 from snakemake_executor_plugin_frceapi.run import Run
@@ -57,6 +63,8 @@ class Surroundings:
         max_status_checks_per_second: as ``--max-status-checks-per-second``.
         spawning: makes ready jobs of Snakemake's, given what puts content into a file that jobs see.
         ahead: which jobs may be submitted ahead of their inputs.
+        is_immediate: whether all jobs are submitted at once, as with ``--immediate-submit``.
+        show_error: shows why a job failed, given Snakemake's own record of it, a message, and its logs.
     """
 
     settings: Any
@@ -68,6 +76,13 @@ class Surroundings:
     max_status_checks_per_second: float
     spawning: Callable[[Callable[[str, bytes], Path] | None], Spawning]
     ahead: Horizon
+    is_immediate: bool
+    show_error: Callable[..., None]
+
+    @property
+    def stays(self) -> bool:
+        """Whether Snakemake is there until all jobs have ended."""
+        return not self.is_immediate or self.settings.wait
 
     @property
     def python(self) -> Path | None:
@@ -94,6 +109,7 @@ class Assembly:
         run: the jobs.
         departure: ends the run.
         vanguard: submits jobs ahead of their inputs.
+        convoy: submits all jobs at once, None where Snakemake hands them over as they become ready.
         refresh: makes sure that the environment file is there before jobs are submitted.
         close: ends what goes on beside the run.
     """
@@ -106,6 +122,7 @@ class Assembly:
     run: Run
     departure: Departure
     vanguard: Vanguard
+    convoy: Convoy | None
     refresh: Callable[[], object]
     close: Callable[[], None]
 
@@ -119,8 +136,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     settings = around.settings
     defaults = request_defaults(settings)
     variables = _variables(around)
-    config = client_config(settings)
-    client = Client(config)
+    client = Client(config := client_config(settings))
     listing = _try(client)
     keeper = _keeper(config, reporter)
     spool, service = _ways(around, client)
@@ -131,32 +147,33 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     if spool.is_shared:
         remove_old(around.log_root, settings.delete_logfiles_older_than, time.time())
     encoding = request_encoding(settings)
-    run = Run(service, spool, journal, _policy(around), reporter)
+    news = NewsQueue(reporter)
+    run = Run(service, spool, journal, _policy(around), news if around.is_immediate else reporter)
     run.note_earlier(listing)
     name = journal.path.stem
     content = encode(variables) if spool.is_shared else b""
     preparation: Preparing
     if spool.is_shared:
         script = _script(around, variables, spool.share("env", content) if content else None)
-        heartbeat = spool.heartbeat(name)
-        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, heartbeat)
+        beat = spool.heartbeat(name)
+        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, beat)
     else:
-        preparation = InlinePreparation(
-            defaults, encoding, _inline_script(around, variables), around.log_root / "jobs.tsv"
-        )
-    canceller = Canceller(
-        service, spool, lambda request, text: encode_request(request, text, encoding), settings.cancel_timeout
-    )
+        inline = _inline_script(around, variables)
+        preparation = InlinePreparation(defaults, encoding, inline, around.log_root / "jobs.tsv")
+    canceller = Canceller(service, spool, partial(_encode, encoding), settings.cancel_timeout)
     spawning = around.spawning(spool.share if spool.is_shared else None)
+    admission = Admission(legacy, preparation, run, canceller, reporter.say)
+    following = Following(around.ahead.workflow, run, legacy, spool, reporter.say, around.show_error)
     return Assembly(
         spool,
         spawning,
         preparation,
         legacy,
-        Admission(legacy, preparation, run, canceller, reporter.say),
+        admission,
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
-        Vanguard(around.ahead, name, spawning.early, preparation, run, spool, canceller),
+        Vanguard(around.ahead, name, partial(_early, legacy, spawning), preparation, run, spool, canceller),
+        _convoy(around, preparation, admission, run, news, following),
         (lambda: spool.share("env", content)) if content else (lambda: None),
         partial(_close, keeper, journal),
     )
@@ -190,6 +207,25 @@ def _keeper(config: ClientConfig, reporter: Reporter) -> TicketKeeper | None:
     if keeper:
         keeper.start()
     return keeper
+
+
+def _encode(encoding: Encoding, request: JobRequest, script: str) -> bytes:
+    return encode_request(request, script, encoding)
+
+
+def _early(legacy: Legacy, spawning: Spawning, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
+    """Tell what is known of a job that may go ahead."""
+    if legacy.knows({product for member in members_of(job) for product in products_of(member)}):
+        raise NotAhead("an earlier run has submitted it")
+    return spawning.early(job, resources)
+
+
+def _convoy(
+    around: Surroundings, preparation: Preparing, admission: Admission, run: Run, news: NewsQueue, following: Following
+) -> Convoy | None:
+    if not (around.is_immediate and isinstance(preparation, Preparation)):
+        return None
+    return Convoy(run, preparation.request, admission.send, admission.drop, news, following, stays=around.stays)
 
 
 def _close(keeper: TicketKeeper | None, journal: Journal) -> None:
@@ -248,6 +284,7 @@ def _script(around: Surroundings, variables: Mapping[str, str], environment: Pat
         scratch=around.settings.scratch,
         umask=_umask(),
         upstream_seconds=math.ceil(around.settings.marker_grace),
+        follows_owner=not around.stays,
     )
 
 
@@ -279,6 +316,7 @@ def _policy(around: Surroundings) -> Policy:
         unknown_seconds=settings.unknown_grace,
         outage_seconds=settings.outage_tolerance * 3600.0,
         keep_successful_logs=settings.keep_successful_logs,
+        follows=around.stays,
     )
 
 

@@ -1,8 +1,8 @@
-"""Records in Snakemake's own books the jobs that ended well while no Snakemake was there.
+"""Keeps Snakemake's own books for jobs that Snakemake does not follow itself.
 
-Their outputs are complete, so Snakemake never hands such jobs to an executor, and without a record it could not tell
-later that their code or parameters have changed. Snakemake's own objects are used, not its interface: whatever fails
-leaves a job without a record, as it would be without this module.
+The outputs of a job that ended well while no Snakemake was there are complete, so Snakemake never hands it to an
+executor, and without a record it could not tell later that its code or parameters have changed. Snakemake's own objects
+are used, not its interface: whatever fails leaves a job without a record, as it would be without this module.
 """
 
 from __future__ import annotations
@@ -49,6 +49,35 @@ def record_ended(workflow: Any, legacy: Legacy, spool: Spool, warn: Callable[[st
     return settled
 
 
+def record(workflow: Any, job: Any, start: float) -> None:
+    """Record a job that has ended well.
+
+    Args:
+        workflow: Snakemake's workflow.
+        job: Snakemake's job.
+        start: when it began, in seconds of the epoch.
+    """
+    workflow.async_run(workflow.persistence.finished(job))
+    _set_start(workflow.persistence, job, start)
+
+
+def remove_outputs(workflow: Any, job: Any, *, has_ended_by_itself: bool) -> None:
+    """Remove what a job has left that began and did not end well, as Snakemake does, unless it is to be kept.
+
+    A job that was ended from outside may not have begun: then its outputs are those of an earlier run.
+
+    Args:
+        workflow: Snakemake's workflow.
+        job: Snakemake's job.
+        has_ended_by_itself: whether it surely began.
+    """
+    workflow.persistence.deactivate_cache()
+    begun = has_ended_by_itself or workflow.async_run(workflow.persistence.incomplete(job))
+    if begun and not workflow.execution_settings.keep_incomplete:
+        workflow.async_run(job.cleanup(()))
+        workflow.persistence.cleanup(job)
+
+
 def _makers_of(entry: Entry, makers: Mapping[str, Any]) -> Sequence[Any]:
     """Return the jobs that make what a submission has made; none if the workflow of now lacks one of them."""
     jobs = list(dict.fromkeys(makers[product] for product in entry.products if product in makers))
@@ -63,7 +92,7 @@ def _record(
     for job in jobs:
         job.reset_params_and_resources()  # as the scheduler does: inputs may have been missing when the DAG was built
         _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input
-    works = {work for job in jobs for work in works_of(job, entry.products)}
+    works = {work for job in jobs for work in works_of(job, entry.products.union(entry.awaited))}
     if not all(work.signature for work in works.union(entry.works)):
         return ()
     if works != set(entry.works):
@@ -75,8 +104,7 @@ def _record(
         return ()
     end = spool.latest_end(entry.token)
     for job in jobs:
-        workflow.async_run(workflow.persistence.finished(job))
-        _set_start(workflow.persistence, job, end.start if end else inf)
+        record(workflow, job, end.start if end else inf)
     return jobs
 
 

@@ -5,6 +5,7 @@
     FrceapiError                 anything this package raises on purpose
     ├── SettingsError            a setting is wrong: stop before anything is submitted
     ├── JobError                 this job cannot be expressed or was refused: the job fails, the run goes on
+    ├── RunFailed                the run is over, and not all of it has ended well
     └── ServiceError             the service could not be used
         ├── ConfigurationFault   it will not work without a change by the user (certificate, host name, URL)
         └── TransientFault       it may work later; `retry_after_seconds` when the service said when
@@ -26,6 +27,10 @@ class SettingsError(FrceapiError):
 
 class JobError(FrceapiError):
     """A job asks for something that the API cannot express, or that contradicts itself."""
+
+
+class RunFailed(FrceapiError):
+    """The run is over, and not all of its jobs have ended well."""
 
 
 class ServiceError(FrceapiError):

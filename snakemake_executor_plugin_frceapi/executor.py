@@ -17,10 +17,11 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from snakemake_executor_plugin_frceapi.errors import FrceapiError, SettingsError
+from snakemake_executor_plugin_frceapi.errors import FrceapiError, RunFailed, SettingsError
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.assembly import Assembly
+    from snakemake_executor_plugin_frceapi.convoy import Convoy
     from snakemake_executor_plugin_frceapi.reports.closing import Closing
     from snakemake_executor_plugin_frceapi.resources import Notice
     from snakemake_executor_plugin_frceapi.sharing import Sharing
@@ -70,11 +71,13 @@ class Executor(RemoteExecutor):
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
         self._follow_signals()
-        notices: list[Notice] = []
+        convoy, notices = self._run_parts.convoy, list[Any]()
         for job in jobs:
             self.run_job_pre(job)
-            notices += self._hand_over(job)
+            notices += self._collect(convoy, job) if convoy else self._hand_over(job)
         self._show(notices)
+        if convoy:
+            convoy.walk(jobs)
 
     def run_job(self, job: Any) -> None:
         """Hand over one job that is ready."""
@@ -99,6 +102,15 @@ class Executor(RemoteExecutor):
         else:
             self._run_parts.vanguard.send(partial(self._run_parts.run.submit, submission, after=[early.submission]))
         return notices
+
+    def _collect(self, convoy: Convoy, job: Any) -> Sequence[Notice]:
+        """Note a job that is submitted when Snakemake has handed over all."""
+        from snakemake_executor_plugin_frceapi.immediate import awaited
+
+        try:
+            return convoy.add(SubmittedJobInfo(job), self._run_parts.spawning.ready(job, awaited(self.dag, job)))
+        except FrceapiError as error:
+            raise ApiError(f"{error}; nothing was submitted.") from None
 
     def _show(self, notices: Iterable[Notice]) -> None:
         """Show one line for each key that was not shown before, with all rules that it is about now."""
@@ -143,10 +155,23 @@ class Executor(RemoteExecutor):
         """End the run."""
         if self._closed:
             return
+        failure = self._complete()
         self._end()
         super().shutdown()  # type: ignore[no-untyped-call]  # the interface gives it no types
         for number, handler in self._former_handlers.items():
             signal.signal(number, handler)
+        if failure:
+            raise ApiError(failure)  # Snakemake has asked before whether anything failed
+
+    def _complete(self) -> str:
+        """Submit what is submitted at once; return what went wrong."""
+        parts = self._parts
+        if parts is not None and parts.convoy and not parts.departure.begun:
+            try:
+                parts.convoy.complete()
+            except RunFailed as failed:
+                return str(failed)
+        return ""
 
     def _end(self) -> None:
         """End the parts of the run, and leave no file that no job needs."""
@@ -167,9 +192,7 @@ class Executor(RemoteExecutor):
             if info.external_jobid is not None:
                 continue
             info.external_jobid = submission.external_jobid
-            kind = "group job" if info.job.is_group() else "job"
-            done = "Took up" if submission.inherited else "Submitted"
-            self.say(f"{done} {kind} {info.job.jobid} of {submission.rule} with external jobid {info.external_jobid}.")
+            self.say(submission.arrival(info.job))
             # The base class's version adds the job to its list of active jobs as well.
             RealExecutor.report_job_submission(self, info)
             self._run_parts.vanguard.note_submitted(info.job, submission)
@@ -189,6 +212,8 @@ class Executor(RemoteExecutor):
         if token and token not in list(self._unsettled.values()):
             self._run_parts.run.note_settled(token)
         self._run_parts.vanguard.note_finished(job)
+        if self._run_parts.convoy:
+            self._run_parts.convoy.note_walked(job)
 
     def handle_job_error(self, job: Any) -> None:
         """Note that Snakemake does not take the outputs of a job that ended well."""
@@ -240,8 +265,9 @@ class Executor(RemoteExecutor):
         """Return what jobs share with Snakemake.
 
         Raises:
-            SettingsError: a setting cannot work with that.
+            SettingsError: a setting, or submitting all jobs at once, cannot work with that.
         """
+        from snakemake_executor_plugin_frceapi.immediate import check
         from snakemake_executor_plugin_frceapi.sharing import check_settings, read_sharing
 
         sharing = read_sharing(self.workflow)
@@ -249,7 +275,11 @@ class Executor(RemoteExecutor):
         if not sharing.run_directory:
             check_settings(self.executor_settings, submits_at_once=at_once)
         if at_once:
-            raise SettingsError("--immediate-submit does not work with --executor frceapi; leave it out.")
+            check(self.workflow)
+        elif self.executor_settings.wait:
+            raise SettingsError(
+                "--frceapi-wait is for --immediate-submit; without that, Snakemake stays anyway: leave it out."
+            )
         return sharing
 
     def _assemble(self) -> Assembly:
@@ -272,10 +302,12 @@ class Executor(RemoteExecutor):
             spawning=partial(Spawning, self),
             ahead=Horizon(
                 workflow=self.workflow,
-                ahead=self.executor_settings.lookahead,
+                ahead=0 if remote.immediate_submit else self.executor_settings.lookahead,
                 jobs=self.workflow.resource_settings.nodes,
                 keeps_going=self.workflow.execution_settings.keep_going,
             ),
+            is_immediate=remote.immediate_submit,
+            show_error=self.print_job_error,
         )
         return assemble(around, self)
 
@@ -288,7 +320,10 @@ class Executor(RemoteExecutor):
             parts.legacy.remove(entry)
             parts.run.note_settled(entry.token)
             parts.run.remove_log(parts.preparation.resume(entry))
-            parts.spool.discard(entry.token)
+            parts.run.tidying.release(entry.upstream)
+            parts.spool.forget_end(entry.token)
+            if not parts.run.tidying.is_held(entry.token):
+                parts.spool.discard(entry.token)
         if left := len(parts.legacy.entries):
             jobs = "1 job" if left == 1 else f"{left} jobs"
             self.say(f"An earlier run has left {jobs} behind; those that this run needs are taken up.")
@@ -307,6 +342,8 @@ class Executor(RemoteExecutor):
         self._run_parts.departure.give_up()
         if self.workflow.scheduler is not None:
             self.workflow.scheduler.executor_error_callback(ApiError(message))
+        if self._run_parts.convoy:
+            self._run_parts.convoy.stop(message)
 
 
 def _exit(number: int, _frame: FrameType | None) -> None:

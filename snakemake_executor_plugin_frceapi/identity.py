@@ -25,16 +25,17 @@ _WHOLE = ("to_csv", "tolist")
 """Methods of tables and arrays, whose representation leaves out most of a long one."""
 
 
-def works_of(job: Any, made_with: Iterable[str] = ()) -> tuple[Work, ...]:
+def works_of(job: Any, unversioned: Iterable[str] = ()) -> tuple[Work, ...]:
     """Return what a job makes; of a group job, what each of its members makes.
 
     Args:
         job: a job or group job of Snakemake that is ready, so that its parameters and inputs are final.
-        made_with: further files that the same submission makes. As for the outputs of the job itself, nobody can tell
-            beforehand which version of them a member of a group will read, so their versions do not count.
+        unversioned: further files that the same submission makes, or that others were still to make when it was
+            submitted. As for the outputs of the job itself, nobody can tell beforehand which version of them will be
+            read, so their versions do not count.
     """
     members = members_of(job)
-    inside = {product for member in members for product in products_of(member)}.union(made_with)
+    inside = {product for member in members for product in products_of(member)}.union(unversioned)
     return tuple(_work(member, inside) for member in members)
 
 

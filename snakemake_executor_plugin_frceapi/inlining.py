@@ -40,14 +40,17 @@ class InlinePreparation:
         self,
         job: ReadyJob,
         job_info: Any,
-        ahead_of: Sequence[Submission] = (),  # noqa: ARG002 - nothing goes ahead without a run directory
+        behind: Sequence[Submission] = (),  # noqa: ARG002 - nothing goes ahead without a run directory
+        *,
+        gated: bool = False,  # noqa: ARG002 - and there is no gate
     ) -> tuple[Submission, tuple[Notice, ...]]:
         """Return the submission of a job, and what the user should be told about its resources.
 
         Args:
             job: what is known of the job.
             job_info: Snakemake's own record of it.
-            ahead_of: nothing.
+            behind: nothing.
+            gated: means nothing.
 
         Raises:
             JobError: the job asks for something that cannot be expressed, or is too large for a request.

@@ -55,6 +55,7 @@ class RunScript:
             the run directory is to run. None where nothing is waited for.
         gate_pause_seconds: seconds, to a tenth, between two of the first hundred looks at the gate; later looks are as
             far apart as all others.
+        follows_owner: whether a twin ends after the job that runs the submission, and as that does, while that lives.
         silence_seconds: how long the heartbeat stays the same until the client counts as gone and the job goes on by
             itself, in pauses of the job between two looks.
     """
@@ -76,6 +77,7 @@ class RunScript:
     upstream_seconds: int = 90
     heartbeat: Path | None = None
     gate_pause_seconds: float = 0.2
+    follows_owner: bool = False
     silence_seconds: int = 300
 
     def render(self) -> str:
@@ -96,6 +98,7 @@ class RunScript:
             "upstream_seconds": self.upstream_seconds,
             "heartbeat": self.heartbeat or "",
             "gate_tenths": round(10 * self.gate_pause_seconds),
+            "follows_owner": "yes" if self.follows_owner else "",
             "silence_seconds": self.silence_seconds,
         }
         lists = {"command": self.command, "upstream": self.upstream}

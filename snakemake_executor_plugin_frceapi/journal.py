@@ -65,6 +65,7 @@ class Entry:
         request: what was asked of the scheduler.
         log_directory: directory of its log.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
+        awaited: those of its inputs that were still to be made when it was submitted.
         posts: how often its body may have reached the API.
         external_jobid: the job's number at Slurm, once known.
         ended: whether its job has ended well.
@@ -78,6 +79,7 @@ class Entry:
     request: JobRequest
     log_directory: Path
     upstream: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
     posts: int = 0
     external_jobid: str | None = None
     ended: bool = False
@@ -263,6 +265,7 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
         request=JobRequest(**line["request"]),
         log_directory=Path(line["log_directory"]),
         upstream=tuple(map(str, line["upstream"])),
+        awaited=tuple(map(str, line.get("awaited", ()))),
     )
 
 

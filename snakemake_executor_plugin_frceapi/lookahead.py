@@ -6,7 +6,7 @@ not on the job. Whatever is missing there means that a job goes the normal way, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NoReturn
@@ -16,6 +16,9 @@ from snakemake_executor_plugin_frceapi.resources import SENT
 
 OPT_OUT = "frceapi_lookahead"
 """Resource with which a rule says that its jobs never go ahead."""
+
+FOLLOWS_INPUT = "its resources follow from its input"
+OPTED_OUT = "its rule says so"
 
 _UNSETTLED_FLAGS = ("checkpoint_target", "update", "before_update", "pipe", "service", "nodelocal", "from_queue")
 _OWN_NAMES = ("_cores", "_nodes", "_job_count")
@@ -101,7 +104,7 @@ def _resources_of_one(workflow: Any, job: Any) -> Mapping[str, Any]:
     if any(values.get(name) for name in limited):
         raise NotAhead("it uses a limited resource")
     if values.get(OPT_OUT) is not None and not int(values[OPT_OUT]):
-        raise NotAhead("its rule says so")
+        raise NotAhead(OPTED_OUT)
     return values
 
 
@@ -121,25 +124,25 @@ def evaluate(job: Any, names: Container[str]) -> Mapping[str, Any]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise NotAhead("its resources follow from its input") from None
+        raise NotAhead(FOLLOWS_INPUT) from None
     return {name: value for name, value in found.items() if name not in skipped}
 
 
 def _obstacles(dag: Any, upstream: Sequence[Any]) -> Iterator[tuple[str, Callable[[Any], object]]]:
     yield "it is a checkpoint", lambda job: job.is_checkpoint
     yield "its input is not final", lambda job: job.incomplete_input_expand or job.has_queue_input()
-    yield "its files have a flag that needs the normal way", _has_unsettled_flag
-    yield "its files are in a storage", lambda job: any(file.is_storage for file in _files(job))
+    yield "its files have a flag that needs the normal way", lambda job: has_flag(job, _UNSETTLED_FLAGS)
+    yield "its files are in a storage", lambda job: any(file.is_storage for file in files_of(job))
     yield "the run ends before it", lambda _: any(dag.in_until(other) for other in upstream)
     yield "a checkpoint comes before it", lambda _: any(other.is_checkpoint for other in upstream)
 
 
-def _files(job: Any) -> Iterator[Any]:
+def files_of(job: Any) -> Iterator[Any]:
+    """Return inputs, outputs and logs of a job."""
     return chain(job.input, job.output, job.log)
 
 
-def _has_unsettled_flag(job: Any) -> bool:
+def has_flag(job: Any, flags: Iterable[str]) -> bool:
+    """Return whether a file of a job has one of some flags, there or in its rule."""
     rule_files = chain(job.rule.input, job.rule.output)
-    return any(
-        flag in getattr(file, "flags", {}) for file in chain(_files(job), rule_files) for flag in _UNSETTLED_FLAGS
-    )
+    return any(flag in getattr(file, "flags", {}) for file in chain(files_of(job), rule_files) for flag in flags)

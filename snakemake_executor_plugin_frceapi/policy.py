@@ -23,6 +23,7 @@ class Policy:
             time.
         outage_seconds: time without an answer after which the run gives up.
         keep_successful_logs: whether logs of jobs that ended well stay.
+        follows: whether the API is asked what becomes of jobs that it has taken.
     """
 
     graces: Graces
@@ -32,6 +33,7 @@ class Policy:
     unknown_seconds: float
     outage_seconds: float
     keep_successful_logs: bool
+    follows: bool = True
 
     def patience_seconds(self, posts: int) -> float:
         """Return how long to look for a trace of a submission before it is posted once more, or given up.

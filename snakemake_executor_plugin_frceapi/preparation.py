@@ -44,6 +44,7 @@ class ReadyJob:
         jobname: what `--jobname` makes of it.
         command: its job command.
         jobscript: text of its jobscript.
+        awaited: those of its inputs that are still to be made when it is submitted.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ReadyJob:
     jobname: str
     command: str
     jobscript: str
+    awaited: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ class Preparing(Protocol):
     """What makes submissions of ready jobs."""
 
     def prepare(
-        self, job: ReadyJob, job_info: Any, ahead_of: Sequence[Submission] = ()
+        self, job: ReadyJob, job_info: Any, behind: Sequence[Submission] = (), *, gated: bool = False
     ) -> tuple[Submission, tuple[Notice, ...]]:
         """Return the submission of a job, and what the user should be told about its resources."""
 
@@ -107,8 +109,25 @@ class Preparation:
         self._heartbeat = heartbeat
         self._limit_asked = False
 
+    def request(
+        self, job: ReadyJob, behind: Sequence[str] = (), more_minutes: int = 0
+    ) -> tuple[JobRequest, tuple[Notice, ...]]:
+        """Return what is asked of the scheduler for a job, and what the user should be told about its resources.
+
+        Args:
+            job: what is known of the job.
+            behind: external jobids of the jobs for which it waits.
+            more_minutes: how much longer its time limit is then.
+
+        Raises:
+            JobError: the job asks for something that cannot be expressed.
+            NotAhead: its partition has no time for that.
+        """
+        request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
+        return (self._behind(request, behind, more_minutes) if behind else request), notices
+
     def prepare(
-        self, job: ReadyJob, job_info: Any, ahead_of: Sequence[Submission] = ()
+        self, job: ReadyJob, job_info: Any, behind: Sequence[Submission] = (), *, gated: bool = False
     ) -> tuple[Submission, tuple[Notice, ...]]:
         """Return the submission of a job, and what the user should be told about its resources.
 
@@ -117,14 +136,14 @@ class Preparation:
         Args:
             job: what is known of the job.
             job_info: Snakemake's own record of it, None if Snakemake has not asked for it yet.
-            ahead_of: submissions of the jobs that make its inputs, where these do not exist yet: it waits for them.
+            behind: submissions of the jobs that make its inputs, where these do not exist yet: it waits for them.
+            gated: whether it waits at its gate as well, until Snakemake has recorded those jobs.
 
         Raises:
             JobError: the job asks for something that cannot be expressed.
             NotAhead: it cannot wait for others in the queue.
         """
-        request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
-        request = self._behind(request, ahead_of) if ahead_of else request
+        request, notices = self.request(job, _jobids(behind), GATE_MINUTES if gated else 0)
         token, upstream = new_token(), self._upstream(request)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
@@ -135,12 +154,11 @@ class Preparation:
             log_directory=logs,
             command=self._spool.jobscript_command(token, job.jobscript, file_name),
             upstream=[self._spool.job_directory(other) for other in upstream],
-            heartbeat=self._heartbeat if ahead_of else None,
+            heartbeat=self._heartbeat if gated else None,
             name=_name_at_slurm(job),
             ask_limit=self._is_first_with_limit(request),
         )
         record = _record(job, request, upstream, logs)
-        gated = bool(ahead_of)
         write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record, gated=gated)
         submission = Submission(
             token=token,
@@ -155,6 +173,7 @@ class Preparation:
             prepare=write,
             register=functools.partial(self._register, job.name, job.wildcards, logs),
             upstream=upstream,
+            awaited=job.awaited,
         )
         return submission, notices
 
@@ -168,16 +187,16 @@ class Preparation:
         register = functools.partial(self._register, entry.rule, {}, entry.log_directory)
         return resumed(entry, job_info, self._body(entry.request, entry.token), register)
 
-    def _behind(self, request: JobRequest, others: Sequence[Submission]) -> JobRequest:
-        """Return a request that waits for other jobs, and has time to wait at its gate as well."""
+    def _behind(self, request: JobRequest, external_jobids: Sequence[str], more_minutes: int) -> JobRequest:
+        """Return a request that waits for other jobs, and has more time."""
         asked = parse(request.dependency) if request.dependency else None
         minutes = request.time_limit_minutes
         behind = replace(
             request,
-            dependency=str(combine(asked, [item.external_jobid for item in others if item.external_jobid])),
-            time_limit_minutes=minutes + GATE_MINUTES if minutes else None,
+            dependency=str(combine(asked, external_jobids)),
+            time_limit_minutes=minutes + more_minutes if minutes else None,
         )
-        if not self._defaults.table.takes(Need.of(behind), behind.partition):
+        if more_minutes and not self._defaults.table.takes(Need.of(behind), behind.partition):
             raise NotAhead("its partition has no time for a wait at the gate")
         return behind
 
@@ -195,6 +214,10 @@ class Preparation:
         first = request.time_limit_minutes is not None and not self._limit_asked
         self._limit_asked = self._limit_asked or first
         return first
+
+
+def _jobids(submissions: Sequence[Submission]) -> list[str]:
+    return [item.external_jobid for item in submissions if item.external_jobid]
 
 
 def _name_at_slurm(job: ReadyJob) -> str:
@@ -222,6 +245,7 @@ def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], 
         prepare=lambda: None,
         register=register,
         upstream=entry.upstream,
+        awaited=entry.awaited,
         prepared=True,
         inherited=True,
         posts=entry.posts,

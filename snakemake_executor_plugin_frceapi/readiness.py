@@ -13,14 +13,15 @@ from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 
 
-def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
-    """Return what is known of a job or group job whose input files exist.
+def ready_job(job: Any, jobname: str, command: str, jobscript: str, awaited: tuple[str, ...] = ()) -> ReadyJob:
+    """Return what is known of a job or group job whose resources and parameters are final.
 
     Args:
         job: Snakemake's job.
         jobname: what ``--jobname`` makes of it.
         command: its job command.
         jobscript: text of the file of ``--jobscript``.
+        awaited: those of its input files that are still to be made.
 
     Raises:
         JobError: that file cannot be filled in.
@@ -30,7 +31,7 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
     return ReadyJob(
         name=str(job.groupid) if group else job.name,
         is_group=group,
-        works=works_of(job),
+        works=works_of(job, awaited),
         wildcards=_texts(wildcards),
         attempt=job.attempt,
         resources=group_resources(job) if group else dict(job.resources.items()),
@@ -38,6 +39,7 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str) -> ReadyJob:
         jobname=jobname,
         command=command,
         jobscript=_fill_in(jobscript, job.properties(), command),
+        awaited=awaited,
     )
 
 

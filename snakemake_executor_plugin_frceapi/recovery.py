@@ -7,6 +7,7 @@ run's own; those of runs that are alive are left alone.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -61,9 +62,12 @@ class Legacy:
         self._spool = spool
         self._entries = {entry.token: entry for entry in entries}
         self._makers: dict[str, list[str]] = {}
+        self._readers: dict[str, list[str]] = {}
         for entry in self._entries.values():
             for product in entry.products:
                 self._makers.setdefault(product, []).append(entry.token)
+            for file in entry.awaited:
+                self._readers.setdefault(file, []).append(entry.token)
         self._claimed: dict[str, set[str]] = {}
         self._listing = Listing({})
 
@@ -95,6 +99,7 @@ class Legacy:
         request: JobRequest,
         attempt: int,
         works_with: Callable[[Collection[str]], Sequence[Work]],
+        awaited: Collection[str] = (),
     ) -> Match:
         """Return what to do with a job; the submissions that it is about are claimed for it, unless it shares one.
 
@@ -102,23 +107,49 @@ class Legacy:
             works: what the job makes.
             request: what it asks for.
             attempt: which attempt of it this is.
-            works_with: returns what the job makes, where the same submission makes the given files as well.
+            works_with: returns what the job makes, where the versions of the given files do not count.
+            awaited: those of its inputs that are still to be made.
         """
         products = {product for work in works for product in work.products}
         found = tuple(self._about(products))
-        if not found:
-            return Match(Step.SUBMIT)
         if len(found) > 1:
             match = Match(Step.REPLACE, found, "several jobs make the same")
+        elif found:
+            unversioned = {*found[0].products, *found[0].awaited}
+            known = works if unversioned <= products else works_with(unversioned)
+            match = self._match_one(found[0], known, request, attempt, awaited)
         else:
-            known = works if found[0].products <= products else works_with(found[0].products)
-            match = self._match_one(found[0], known, request, attempt)
+            match = Match(Step.SUBMIT)
         for entry in found if match.step is not Step.SHARE else ():
             self._claimed.setdefault(entry.token, set()).update(products)
-        return match
+        return match if match.step in (Step.ADOPT, Step.TAKE, Step.SHARE) else self._with_those_behind(match, products)
 
-    def _match_one(self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int) -> Match:
+    def _with_those_behind(self, match: Match, products: Collection[str]) -> Match:
+        """Return a match that also replaces what was submitted to run after this job: its input is made anew now."""
+        entries, made = list(match.entries), deque(products)
+        while made:
+            for token in self._readers.get(made.popleft(), ()):
+                if token in self._entries and token not in self._claimed:
+                    entry = self._entries[token]
+                    self._claimed[token] = set(entry.products)
+                    entries.append(entry)
+                    made.extend(entry.products)
+        if match.step is Step.REPLACE or not entries:
+            return replace(match, entries=tuple(entries))
+        return Match(Step.REPLACE, tuple(entries), "it waits for a job that is submitted anew")
+
+    def knows(self, products: Collection[str]) -> bool:
+        """Return whether a submission that no job has claimed yet is about some of these products."""
+        return any(self._about(products))
+
+    def _match_one(
+        self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int, awaited: Collection[str]
+    ) -> Match:
         is_claimed = entry.token in self._claimed
+        if not {*awaited} <= {*entry.awaited, *entry.products}:
+            return Match(Step.REPLACE, (entry,), "one of its inputs is made anew")
+        if entry.awaited:  # which jobs it waited for says nothing about what it asks for
+            request = replace(request, dependency=entry.request.dependency)
         if reason := self._why_not(entry, works, entry.request if is_claimed else request, attempt):
             return Match(Step.REPLACE, (entry,), reason)
         if self.has_ended_well(entry):

@@ -8,8 +8,7 @@ whose verdict may have changed. It is called by one thread only. Nothing here kn
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from math import inf
@@ -39,7 +38,7 @@ from snakemake_executor_plugin_frceapi.verdicts import verdicts
 
 
 class Run:
-    """The jobs of one run.
+    """The jobs of one run; its `tidying` removes their run directories.
 
     Args:
         service: the API.
@@ -72,9 +71,8 @@ class Run:
         self._pacing = Pacing(clock)
         self._live: dict[str, Submission] = {}
         self._waiting: set[str] = set()
-        self._settled: deque[str] = deque()
         self._listed = -inf
-        self._tidying = Tidying(spool)
+        self.tidying = Tidying(spool)
         self._remarks = Remarks(spool, reporter.warn)
         self._sightings = Sightings(spool, policy.graces, self._remarks)
         self._verdicts = verdicts(spool, policy.graces, reporter.say, clock)
@@ -83,7 +81,7 @@ class Run:
         submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
         self._guard = SiteGuard(submitter, spool, reporter.warn)
         self._unknown = unknown_submissions(spool, policy, clock, submitter)
-        self._intake = Intake(spool, journal, reporter, self._guard, self._unknown, self._tidying, self._accept)
+        self._intake = Intake(spool, journal, reporter, self._guard, self._unknown, self.tidying, self._accept)
         self._poller = StatusPoller(
             service.query_status,
             self._wanted,
@@ -126,8 +124,15 @@ class Run:
             has_ended: whether its job is known to have ended well.
         """
         with self._round:
-            self._tidying.hold(item.upstream)
             self._enter(item, has_ended=has_ended)
+        self.wake()
+
+    def drop(self, items: Iterable[Submission]) -> None:
+        """Forbid jobs to begin that nobody wants any more, and end those that have begun; no end is reported."""
+        with self._round:
+            for item in items:
+                item.is_replaced = True
+                self._waiting.update({item.token} & self._live.keys())
         self.wake()
 
     def share(self, token: str, job_info: Any) -> bool:
@@ -176,13 +181,13 @@ class Run:
         """
         with self._round:
             tokens = tuple(token for token, item in self._live.items() if item.external_jobid in external_jobids)
-            self._tidying.hold(tokens)
+            self.tidying.hold(tokens)
         return tokens
 
     def note_settled(self, token: str) -> None:
         """Note that Snakemake has recorded a job that ended well; called from any thread, Snakemake's locks held."""
         self._journal.note(Event.SETTLED, token)
-        self._settled.append(token)
+        self.tidying.note_settled(token)
 
     def note_cancelled(self, token: str) -> None:
         """Note that a job was cancelled and is over."""
@@ -223,7 +228,7 @@ class Run:
             ended = self._note_ends()
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
-            self._remove_settled()
+            self.tidying.remove_settled()
             self._outages.check(self._policy.outage_seconds)
             self._guard.check(len(self._live), quiet=self._unknown.wants_quiet)
 
@@ -235,23 +240,23 @@ class Run:
         self._poller.stop()
         with self._round:
             self._live.update((item.token, item) for item in self._intake.stop(timeout_seconds))
-            self._remove_settled()
+            self.tidying.remove_settled()
 
     def close(self) -> None:
         """End the present `wait` for good, and remove what was kept for twins."""
-        self._tidying.close()
+        self.tidying.close()
         self._intake.close()
         self._pacing.close()
 
     def _wanted(self) -> Collection[str] | None:
-        jobids = {item.external_jobid for item in list(self._live.values()) if item.external_jobid}
-        return jobids if self.live else None
+        items = [item for item in self.live if self._policy.follows or item.is_replaced or not item.external_jobid]
+        return {item.external_jobid for item in items if item.external_jobid} if items else None
 
     def _accept(self, item: Submission, external_jobid: str) -> None:
         item.external_jobid = external_jobid
         self._unknown.note_taken(external_jobid)
         if item.posts > 1:
-            self._tidying.keep_for_twins(item.token)
+            self.tidying.keep_for_twins(item.token)
         self._reporter.submitted(item)
         self._live[item.token] = item
         self._poller.wake()
@@ -261,7 +266,7 @@ class Run:
         if has_ended:
             self._reporter.submitted(item)
             self._succeed(item)
-            self._tidying.release(item.upstream)
+            self.tidying.release(item.upstream)
             self._spool.forget_end(item.token)
         elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
             self._accept(item, external_jobid)
@@ -286,6 +291,7 @@ class Run:
         old.is_replaced = True
         if self._verdicts.can_never_begin(old):
             self.note_cancelled(old.token)
+            self.tidying.release(old.upstream)
             return None
         old.external_jobid = self._spool.claimed_by(old.token) or old.external_jobid
         self._live[old.token] = old
@@ -328,9 +334,9 @@ class Run:
             self._guard.note_failed(item, self._live.values())
             self._reporter.failed(item, self._verdicts.description(item, verdict))
         self._spool.forget_end(item.token)
-        self._tidying.release(item.upstream)
+        self.tidying.release(item.upstream)
         if is_over(item.history) and (item.is_replaced or verdict.outcome is not Outcome.SUCCEEDED):
-            self._tidying.remove(item.token)
+            self.tidying.remove(item.token)
         self._intake.release(item)
 
     def _succeed(self, item: Submission) -> None:
@@ -339,8 +345,3 @@ class Run:
         self._guard.note_begun()
         self._reporter.succeeded(item)
         self.remove_log(item)
-
-    def _remove_settled(self) -> None:
-        """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
-        while self._settled:
-            self._tidying.remove(self._settled.popleft())

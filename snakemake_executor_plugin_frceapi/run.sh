@@ -24,7 +24,32 @@ frceapi_claim() {
     read -r owner <"$frceapi_directory/claim"
     [ "$owner" = "$frceapi_id" ] && return
     frceapi_say "job $frceapi_id is a twin of job ${owner:-unknown}, which runs this submission; nothing is run twice"
+    [ -z "$frceapi_follows_owner" ] || frceapi_follow_owner
     exit 75
+}
+
+# Where nobody is there to submit anew what Slurm cancels because of a twin, the twin ends after the owner of the claim,
+# and well if that did, as long as the owner shows that it lives.
+frceapi_follow_owner() {
+    local beat seen= quiet=0
+    : >"$frceapi_directory/twin"
+    while [ "$quiet" -lt "$frceapi_silence_seconds" ] && ! frceapi_is_given_up; do
+        frceapi_look_upstream "$frceapi_directory"
+        case $? in
+        0) exit 0 ;;
+        1) return ;;
+        esac
+        { read -r beat <"$frceapi_directory/alive"; } 2>/dev/null && [ "$beat" != "$seen" ] && seen=$beat quiet=0
+        sleep "$frceapi_watch_seconds"
+        quiet=$((quiet + frceapi_watch_seconds))
+    done
+}
+
+# Shows twins, where there are any, that this job lives.
+frceapi_beat() {
+    frceapi_beats=$((${frceapi_beats:-0} + 1))
+    [ $((frceapi_beats % 8)) != 1 ] || [ ! -e "$frceapi_directory/twin" ] ||
+        printf '%s\n' "$frceapi_beats" >"$frceapi_directory/alive"
 }
 
 frceapi_open_log() {
@@ -347,6 +372,7 @@ frceapi_watch() {
     local looks=0 frceapi_most_kb=0
     # Where the run script itself was killed, its number can soon be that of another process.
     while sleep "$frceapi_watch_seconds" && kill -0 $$; do
+        [ -z "$frceapi_follows_owner" ] || frceapi_beat
         if frceapi_is_given_up; then looks=$((looks + 1)); else looks=0; fi
         if [ "$looks" -ge 2 ] || frceapi_cancel_ordered; then kill -USR1 $$; fi
         frceapi_note_memory

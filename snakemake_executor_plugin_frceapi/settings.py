@@ -126,6 +126,10 @@ class ExecutorSettings(ExecutorSettingsBase):
         "How many jobs may be submitted ahead of their inputs, to wait in the queue for those that make them; 0: none.",
         metavar="N",
     )
+    wait: bool = _setting(
+        False,
+        "With --immediate-submit: stay until all jobs have ended, and tell what became of them.",
+    )
     efficiency_report: bool = _setting(False, "Write a table of what each job used of what it asked for, at the end.")
     efficiency_report_path: Optional[Path] = _setting(
         None,

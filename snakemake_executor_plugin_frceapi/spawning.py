@@ -35,13 +35,18 @@ class Spawning:
         self._workflow = executor.workflow
         self._share = share
 
-    def ready(self, job: Any) -> ReadyJob:
-        """Return what is known of a job or group job whose input files exist.
+    def ready(self, job: Any, awaited: tuple[str, ...] = ()) -> ReadyJob:
+        """Return what is known of a job or group job whose resources and parameters are final.
+
+        Args:
+            job: Snakemake's job.
+            awaited: those of its input files that are still to be made.
 
         Raises:
             JobError: the file of ``--jobscript`` cannot be filled in.
         """
-        return ready_job(job, self._executor.get_jobname(job), self.command(job, job.threads), self._jobscript)
+        command = self.command(job, job.threads)
+        return ready_job(job, self._executor.get_jobname(job), command, self._jobscript, awaited)
 
     def early(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
         """Return what is known of a job whose input files do not exist yet.

@@ -52,6 +52,7 @@ class Submission:
         log_directory: directory of its log.
         wildcards: its wildcards by name; unknown of what an earlier run has submitted.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
+        awaited: those of its inputs that were still to be made when it was submitted.
         register: called with the external jobid as soon as the API is known to have taken it.
         prepare: writes its run directory; called once, before the first POST.
         prepared: whether that was done.
@@ -85,6 +86,7 @@ class Submission:
     wildcards: Mapping[str, str] = field(default_factory=dict)
     register: Callable[[str], None] = _nothing
     upstream: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
     prepared: bool = False
     inherited: bool = False
     posts: int = 0
@@ -113,6 +115,12 @@ class Submission:
     def job_infos(self) -> list[Any]:
         """Snakemake's own records of all jobs that it serves."""
         return [self.job_info, *self.sharers]
+
+    def arrival(self, job: Any) -> str:
+        """Return the line that tells that the API has taken it for a job of Snakemake's."""
+        kind = "group job" if job.is_group() else "job"
+        done = "Took up" if self.inherited else "Submitted"
+        return f"{done} {kind} {job.jobid} of {self.rule} with external jobid {self.external_jobid}."
 
     def note_end(self, end: End, now: float) -> None:
         """Note an end marker that was seen."""
@@ -146,6 +154,7 @@ class Submission:
             request=self.request,
             log_directory=self.log_directory,
             upstream=self.upstream,
+            awaited=self.awaited,
             posts=self.posts,
             external_jobid=self.external_jobid,
         )

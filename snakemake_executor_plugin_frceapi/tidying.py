@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -20,6 +20,16 @@ class Tidying:
         self._readers: Counter[str] = Counter()
         self._posted_again: set[str] = set()
         self._over: set[str] = set()
+        self._settled: deque[str] = deque()
+
+    def note_settled(self, token: str) -> None:
+        """Note, from any thread, that Snakemake has recorded a job."""
+        self._settled.append(token)
+
+    def remove_settled(self) -> None:
+        """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
+        while self._settled:
+            self.remove(self._settled.popleft())
 
     def hold(self, tokens: Iterable[str]) -> None:
         """Keep the run directories that the job of one more submission looks into before it begins."""
@@ -47,6 +57,10 @@ class Tidying:
         kept, self._posted_again = self._posted_again, set()
         for token in kept & self._over:
             self.remove(token)
+
+    def is_held(self, token: str) -> bool:
+        """Return whether a job that has not ended yet looks into a run directory before it begins."""
+        return token in self._readers
 
     def remove(self, token: str) -> None:
         """Remove the run directory of a submission whose job has ended by itself, or as soon as nobody needs it."""

@@ -193,6 +193,8 @@ class Bench:
             max_status_checks_per_second=1000.0,
             spawning=partial(Spawning, SimpleNamespace(workflow=None)),
             ahead=Horizon(workflow=None, ahead=0, jobs=None, keeps_going=False),
+            is_immediate=False,
+            show_error=print,
         )
         self._parts = assemble(around, self)
 

@@ -206,6 +206,26 @@ def test_looks_for_what_nobody_has_answered(desk: Desk) -> None:
     assert desk.told == [("submitted", "a")]
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_keeps_what_a_pending_job_will_look_into(comes: bool, desk: Desk) -> None:  # noqa: FBT001 - pytest's
+    """The run directory of what it waits for stays until it is over, whether or not Snakemake has come to it."""
+    desk.leave("a", "a")
+    desk.leave("b", "b", jobid="8", claimed=False)
+    desk.left[1] = replace(desk.left[1], upstream=("a",), awaited=("a",))
+    desk.open()
+    desk.admit("a", *(["b"] if comes else []))
+    desk.ends(desk.old("a"))
+    desk.step(1)
+    assert desk.told[-1] == ("succeeded", "a")
+    assert desk.spool.has_job("a")
+
+    if comes:
+        desk.starts(desk.old("b", "8"))
+        desk.ends(desk.old("b", "8"))
+        desk.step(1)
+        assert not desk.spool.has_jobs()
+
+
 # Replacing ------------------------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,7 @@ class World:
             submit=self.sent.append, paused=nullcontext, wake=lambda: None, note_works=lambda item, _: self.note(item)
         )
         canceller = SimpleNamespace(order=lambda _: None)
-        preparation = SimpleNamespace(prepare=lambda ready, *_: (self.submission(ready), ()))
+        preparation = SimpleNamespace(prepare=lambda ready, *_, **__: (self.submission(ready), ()))
         self.vanguard = Vanguard(horizon, "run", *cast("Any", (self.ready, preparation, run, self.spool, canceller)))
         self.vanguard.send(lambda: None)
         self.vanguard.note_submitted(self.a, self.submission(self.ready(self.a, {"mem_mb": 100})))

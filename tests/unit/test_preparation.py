@@ -252,7 +252,7 @@ def test_counts_the_wait_at_the_gate(tmp_path: Path, longest: int, *, fits: bool
 
     assert upstream.request.partition == "day"
     with nullcontext() if fits else pytest.raises(NotAhead, match="no time for a wait at the gate"):
-        ahead, _ = world.preparation.prepare(JOB, None, [upstream])
+        ahead, _ = world.preparation.prepare(JOB, None, [upstream], gated=True)
         assert ahead.request == replace(upstream.request, dependency="afterok:7", time_limit_minutes=100)
 
 

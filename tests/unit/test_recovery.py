@@ -786,3 +786,92 @@ def test_tells_whether_a_job_has_to_be_cancelled(state: JobState | None, is_aliv
         world.lists(state)
 
     assert world.legacy().is_listed_alive(replace(world.entry("t"), external_jobid="101")) is is_alive
+
+
+# Submitted before its inputs ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain(world: World) -> list[Entry]:
+    """Three jobs that wait, a, b and c, each submitted behind the one before it when its input was not there."""
+    entries = [world.entry("a")]
+    for before, name in ("ab", "bc"):
+        upstream = replace(REQUEST, dependency="afterok:7")
+        behind = world.entry(name, upstream=[before])
+        entries.append(replace(behind, awaited=(str(world.top / before),), request=upstream))
+    for entry in entries:
+        world.write(entry.token)
+    return entries
+
+
+@pytest.mark.parametrize("awaited", [("a",), ()], ids=["still to be made", "made"])
+def test_knows_again_what_was_submitted_before_its_inputs(
+    world: World, chain: list[Entry], awaited: tuple[str, ...]
+) -> None:
+    """Neither the version of its inputs counts, nor whether this run waits for the same jobs."""
+    asked: list[Collection[str]] = []
+
+    def unversioned(files: Collection[str]) -> Sequence[Work]:
+        asked.append(files)
+        return world.works("b")
+
+    inputs = [str(world.top / name) for name in awaited]
+    match = world.legacy(*chain).match(world.works("b", signature="with versions"), REQUEST, 1, unversioned, inputs)
+
+    assert match == Match(Step.ADOPT, (chain[1],))
+    assert asked == [{str(world.top / "a"), str(world.top / "b")}]
+
+
+def test_replaces_what_had_an_input_that_is_made_anew(world: World) -> None:
+    """A job that was submitted when its input was there does not serve if that is still to be made now."""
+    entry = world.entry("b")
+    world.write("b")
+    match = world.legacy(entry).match(world.works("b"), REQUEST, 1, never, [str(world.top / "a")])
+
+    assert match == Match(Step.REPLACE, (entry,), "one of its inputs is made anew")
+
+
+@pytest.mark.parametrize(
+    ("name", "signature", "step", "replaced"),
+    [("a", "5eed", Step.ADOPT, "a"), ("a", "other", Step.REPLACE, "abc"), ("b", "other", Step.REPLACE, "bc")],
+)
+def test_replaces_all_behind_what_is_made_anew(
+    world: World, chain: list[Entry], name: str, signature: str, step: Step, replaced: str
+) -> None:
+    """They would read something else than was known of them; what goes on leaves them alone."""
+    legacy = world.legacy(*chain)
+    works = world.works(name, signature=signature)
+    match = legacy.match(works, REQUEST, 1, lambda _: works)
+
+    assert match.step is step
+    assert "".join(entry.token for entry in match.entries) == replaced
+    assert tokens(legacy) == set("abc") - set(replaced)
+    assert [legacy.knows([str(world.top / other)]) for other in "abc"] == [other not in replaced for other in "abc"]
+
+
+def test_replaces_what_waits_for_a_job_of_which_nothing_is_known(world: World, chain: list[Entry]) -> None:
+    """An earlier run's job has ended and is recorded, and is made anew by this one: those behind it are replaced."""
+    legacy = world.legacy(*chain[1:])
+    match = legacy.match(world.works("a"), REQUEST, 1, never)
+
+    assert match == Match(Step.REPLACE, tuple(chain[1:]), "it waits for a job that is submitted anew")
+    assert legacy.match(world.works("b"), REQUEST, 1, never) == Match(Step.SUBMIT)
+
+
+def test_tells_what_it_knows(world: World, chain: list[Entry]) -> None:
+    """What is known of a product is known until a job has claimed it."""
+    legacy = world.legacy(*chain)
+    assert legacy.knows([str(world.top / "a")])
+    assert not legacy.knows([str(world.top / "d")])
+
+    legacy.match(world.works("a"), REQUEST, 1, never)
+    assert not legacy.knows([str(world.top / "a")])
+
+
+def test_journal_keeps_what_was_awaited(world: World, chain: list[Entry]) -> None:
+    """The next run reads it as this one has written it."""
+    world.dead(*chain)
+    journal, legacy = take_over(world.spool)
+    journal.close()
+
+    assert {entry.token: entry.awaited for entry in legacy.entries} == {entry.token: entry.awaited for entry in chain}

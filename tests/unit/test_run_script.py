@@ -315,6 +315,41 @@ def test_ends_a_twin_long_after_its_owner(node: Node) -> None:
     assert (node.script.workdir / "ran").read_text() == "ran\n"
 
 
+@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (3, TWIN_EXIT_CODE)])
+def test_a_twin_that_others_wait_for_ends_as_its_owner(code: int, ends_with: int, node: Node) -> None:
+    """It waits for the owner's end, and ends well only if the owner did; nothing is run twice."""
+    node.runs(f"echo ran >>ran; until [ -e go ]; do sleep 0.05; done; exit {code}", follows_owner=True)
+    owner = node.start(7)
+    wait_until(lambda: node.wrote("ran"))
+    twin = node.start(8)
+    wait_until((node.directory / "twin").exists)
+    assert twin.poll() is None
+    (node.script.workdir / "go").touch()
+
+    assert owner.wait(PATIENCE_SECONDS) == code
+    assert twin.wait(PATIENCE_SECONDS) == ends_with
+    assert (node.script.workdir / "ran").read_text() == "ran\n"
+    assert node.end(7).exit_code == code
+    assert not list(node.directory.glob("end.8.*"))
+
+
+def test_a_twin_waits_only_as_long_as_its_owner_lives(node: Node) -> None:
+    """The owner shows that it lives where there is a twin; when it is killed, the twin does not wait for ever."""
+    node.program("sleep", "exec /bin/sleep 0.01")
+    node.runs("echo ran >>ran; exec tail -f /dev/null", follows_owner=True, silence_seconds=100)
+    owner = node.start(7)
+    wait_until(lambda: node.wrote("ran"))
+    assert not (node.directory / "alive").exists()
+    twin = node.start(8)
+    alive = node.directory / "alive"
+    wait_until(lambda: alive.exists() and int(alive.read_text().strip() or 0) > 200)
+    assert twin.poll() is None
+    kill_job(owner)
+
+    assert twin.wait(PATIENCE_SECONDS) == TWIN_EXIT_CODE
+    assert (node.script.workdir / "ran").read_text() == "ran\n"
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_repeats_its_own_end_after_a_requeue(code: int, node: Node) -> None:
     """A requeue after an end of the job command's own gives its exit code, runs nothing and lists the end again."""

@@ -71,3 +71,16 @@ def test_readers_outlast_the_run(world: World) -> None:
     world.tidying.close()
 
     assert world.left == "abc"
+
+
+def test_removes_what_was_recorded_when_nobody_looks_into_it(world: World) -> None:
+    """Recorded jobs are noted at any time, and removed when it is time to, unless a job that waits needs them."""
+    world.tidying.hold(["a"])
+    for token in "ab":
+        world.tidying.note_settled(token)
+    assert world.left == "abc"
+    world.tidying.remove_settled()
+    assert (world.left, world.tidying.is_held("a"), world.tidying.is_held("b")) == ("ac", True, False)
+    world.tidying.release(["a"])
+
+    assert (world.left, world.tidying.is_held("a")) == ("c", False)
