@@ -141,6 +141,9 @@ class ExecutorSettings(ExecutorSettingsBase):
         "With the table, rules are named whose jobs used less than this part of their CPUs or memory.",
         metavar="PART",
     )
+    timeline: Optional[Path] = _setting(
+        None, "Write a page with every job from its submission to its end, for a browser.", metavar="FILE"
+    )
     outage_tolerance: float = _setting(
         24.0,
         "Hours without an answer of the API after which Snakemake gives up; the jobs are left alone.",

@@ -13,6 +13,7 @@ from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.record import Record
 from snakemake_executor_plugin_frceapi.reports.efficiency import advice, has_run, table
 from snakemake_executor_plugin_frceapi.reports.summary import summary
+from snakemake_executor_plugin_frceapi.reports.timeline import timeline
 
 
 class Closing:
@@ -31,6 +32,8 @@ class Closing:
         if settings.efficiency_report:
             path = settings.efficiency_report_path or Path(time.strftime("efficiency_report_%Y%m%d-%H%M%S.csv"))
             self._efficiency = _place("efficiency-report-path", path)
+        self._timeline = _place("timeline", settings.timeline) if settings.timeline else None
+        self._title = str(Path.cwd())
 
     def write(self, records: Sequence[Record]) -> Iterator[str]:
         """Write the reports, and yield the lines for the user.
@@ -38,11 +41,19 @@ class Closing:
         Args:
             records: what became of each submission.
         """
+        try:
+            yield from self._write(records)
+        except Exception as error:  # noqa: BLE001 - jobs may have recorded anything, and no report is worth a run
+            yield f"A report could not be made: {type(error).__name__}: {error}"
+
+    def _write(self, records: Sequence[Record]) -> Iterator[str]:
         if line := summary(records):
             yield line
         if self._efficiency and any(map(has_run, records)):
             yield _write(self._efficiency, table(records), "What each job used of what it asked for")
             yield from advice(records, self._threshold)
+        if self._timeline and records:
+            yield _write(self._timeline, timeline(records, self._title, time.time()), "Timeline of all jobs")
 
 
 def _place(setting: str, path: Path) -> Path:

@@ -9,7 +9,7 @@ from math import ceil
 from statistics import median
 
 from snakemake_executor_plugin_frceapi.record import Fate, Record
-from snakemake_executor_plugin_frceapi.reports.figures import by_rule, known
+from snakemake_executor_plugin_frceapi.reports.figures import by_rule, known, printable
 
 _Cell = str | int | float | None
 
@@ -139,6 +139,6 @@ def _memory(records: Sequence[Record], threshold: float) -> int | None:
 
 
 def _shown(cell: _Cell) -> _Cell:
-    if isinstance(cell, str):
-        return "".join(letter if letter.isprintable() else "?" for letter in cell)
-    return round(cell, 3) if isinstance(cell, float) else cell
+    if isinstance(cell, float):
+        return round(cell, 3)
+    return printable(cell) if isinstance(cell, str) else cell

@@ -60,6 +60,11 @@ def known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
+def printable(text: str) -> str:
+    """Return a text with a question mark for each character that no terminal or page shows."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def duration(seconds: float | None) -> str:
     """Return a duration for people, with its two largest units."""
     if seconds is None:

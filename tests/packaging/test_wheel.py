@@ -67,7 +67,7 @@ def test_wheel_holds_package_and_nothing_else(distributions: Distributions) -> N
     names = zipfile.ZipFile(distributions.wheel).namelist()
 
     assert {f"{PACKAGE}/__init__.py", f"{PACKAGE}/py.typed", f"{PACKAGE}/sandbox/__init__.py"} <= set(names)
-    assert {f"{PACKAGE}/run.sh", f"{PACKAGE}/partitions/frce.yaml"} <= set(names)
+    assert {f"{PACKAGE}/{name}" for name in ("run.sh", "partitions/frce.yaml", "reports/timeline.js")} <= set(names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {PACKAGE}
     package = ROOT / PACKAGE
     files = (path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")

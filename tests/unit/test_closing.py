@@ -44,6 +44,18 @@ def test_names_a_report_by_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(list(tmp_path.glob("efficiency_report_????????-??????.csv"))) == 1
 
 
+def test_writes_a_timeline_unless_there_is_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without jobs leaves the page of the one before."""
+    monkeypatch.chdir(tmp_path)
+    closing = Closing(ExecutorSettings(timeline=Path("run.html")))
+    assert list(closing.write([])) == []
+    assert not (tmp_path / "run.html").exists()
+    lines = list(closing.write([record()]))
+
+    assert lines[1:] == [f"Timeline of all jobs: {tmp_path}/run.html"]
+    assert f"<title>{tmp_path}</title>" in (tmp_path / "run.html").read_text()
+
+
 @pytest.mark.parametrize(("path", "words"), [("missing/used.csv", "is no directory of yours"), (".", "is a directory")])
 def test_refuses_a_place_before_anything_is_submitted(
     path: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,3 +75,11 @@ def test_says_what_could_not_be_written(tmp_path: Path) -> None:
     place.rmdir()
 
     assert f"{place}/used.csv could not be written: No such file or directory." in list(closing.write([record()]))
+
+
+def test_survives_times_that_are_none(tmp_path: Path) -> None:
+    """A job whose end was written by a node without a clock costs the report and not the end of the run."""
+    closing = Closing(ExecutorSettings(timeline=tmp_path / "run.html"))
+    lines = list(closing.write([record(started=-1e300, begun=-1e300, ended=1e300)]))
+
+    assert lines[-1].startswith("A report could not be made: ")

@@ -35,7 +35,14 @@ def test_run_ends_with_its_figures(workflow: MakeWorkflow) -> None:
             shell: "true"
     """)
     flow.use_quick_jobs(f"case $output in bad) exit 1 ;; flaky) {_FLAKY} ;; load) {known_load()} ;; esac")
-    result = flow.run("--keep-going", "--frceapi-efficiency-report", "--frceapi-efficiency-report-path", "used.csv")
+    result = flow.run(
+        "--keep-going",
+        "--frceapi-efficiency-report",
+        "--frceapi-efficiency-report-path",
+        "used.csv",
+        "--frceapi-timeline",
+        "run.html",
+    )
 
     assert result.exit_code == 1
     (line,) = re.findall(r"^\d+ jobs?: .*$", result.output, re.MULTILINE)
@@ -55,3 +62,23 @@ def test_run_ends_with_its_figures(workflow: MakeWorkflow) -> None:
     assert float(load["cpu_seconds_used"]) == pytest.approx(CPU_SECONDS, rel=0.1)
     assert float(load["time_used_seconds"]) >= 0.9 * CPU_SECONDS
     assert float(load["cpu_efficiency"]) == pytest.approx(CPU_SECONDS / 4 / float(load["time_used_seconds"]), rel=0.1)
+    page = flow.read("run.html")
+    assert [page.count(f'<g class="{marks}">') for marks in ("failed", "succeeded again", "succeeded")] == [2, 1, 1]
+    assert "its log was removed" in page
+
+
+def test_cancelled_run_leaves_its_timeline(workflow: MakeWorkflow) -> None:
+    """Ctrl-C ends the jobs, and the page tells which."""
+    flow = workflow("""
+        rule a:
+            output: "{name}"
+            shell: "true"
+    """)
+    flow.use_quick_jobs("sleep 600")
+    running = flow.start("x", "y", "--frceapi-timeline", "run.html")
+    flow.wait_for(lambda: len(flow.lines("ledger")) == 2, "two jobs")
+    running.interrupt()
+    result = running.wait()
+
+    assert "2 jobs: 0 succeeded, 0 failed, 0 tried again, 2 cancelled" in result.output
+    assert flow.read("run.html").count('<g class="cancelled">') == 2
