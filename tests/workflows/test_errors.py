@@ -144,7 +144,6 @@ def test_bad_setting_is_refused(workflow: MakeWorkflow, setting: str, value: str
     ("arguments", "words"),
     [
         (["--shared-fs-usage", "none"], ["shared filesystem", "--default-storage-provider"]),
-        (["--immediate-submit", "--notemp"], ["--immediate-submit", "frceapi"]),
         (["--frceapi-auth", "none", "--frceapi-url", "https://api.example.org"], ["--frceapi-auth none", "sandbox"]),
     ],
 )
