@@ -16,6 +16,7 @@ from snakemake_executor_plugin_frceapi.job_table import read_jobs, wildcards_tex
 from snakemake_executor_plugin_frceapi.journal import Entry, journals, replay
 from snakemake_executor_plugin_frceapi.spool import Spool, user_directory
 from snakemake_executor_plugin_frceapi.tracker import End
+from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
 
 NOT_LISTED = "not listed"
 """What stands for the state of a job whose run directory is there and that the service does not list."""
@@ -31,6 +32,7 @@ class KnownJob:
         wildcards: its wildcards as people read them.
         log: its log, which need not exist.
         entry: its submission, if nobody has settled that yet.
+        spool: where its run directory is, if it has one, and its journal; None where nothing is left of both.
         node: the node that it has begun on, empty if it has not or that is not known any more.
     """
 
@@ -39,6 +41,7 @@ class KnownJob:
     wildcards: str
     log: Path
     entry: Entry | None = None
+    spool: Spool | None = None
     node: str = ""
 
 
@@ -71,6 +74,9 @@ class Row:
     is_active: bool = True
 
 
+_SPOOLS = {"frceapi": Spool, "frceapi-unshared": UnsharedSpool}
+
+
 class Workplace:
     """The files of the runs in one working directory.
 
@@ -80,47 +86,44 @@ class Workplace:
     """
 
     def __init__(self, persistence: Path, log_root: Path | None = None) -> None:
-        root = persistence.absolute() / "frceapi"
+        roots = {persistence.absolute() / name: kind for name, kind in _SPOOLS.items()}
+        self._spools = [kind(root) for root, kind in roots.items() if user_directory(root).is_dir()]
         self._table = (log_root or persistence / "frceapi_logs") / "jobs.tsv"
-        self.spool = Spool(root) if user_directory(root).is_dir() else None
 
     def jobs(self) -> dict[str, KnownJob]:
         """Return the jobs that are known here, by external jobid."""
-        known = {jobid: KnownJob(jobid, *facts) for jobid, facts in read_jobs(self._table).items()}
-        return known | {job.external_jobid: job for job in self._open_jobs()}
+        table = read_jobs(self._table)
+        known = {jobid: KnownJob(jobid, *facts) for jobid, facts in table.items()}
+        for job in self._open_jobs():
+            _, wildcards, _ = table.get(job.external_jobid, ("", "", Path()))
+            known[job.external_jobid] = replace(job, wildcards=job.wildcards or wildcards)
+        return known
 
     def end_of(self, job: KnownJob) -> End | None:
         """Return the end of a job that stands in its run directory, or None."""
-        return self.spool.latest_end(job.entry.token) if self.spool and job.entry else None
+        return job.spool.latest_end(job.entry.token) if job.spool and job.entry else None
 
     def is_over(self, job: KnownJob) -> bool:
         """Whether a job has ended: it says so itself, or its run directory has been removed."""
-        if self.spool is None or job.entry is None or not self.spool.has_job(job.entry.token):
+        if job.spool is None or job.entry is None or not job.spool.has_job(job.entry.token):
             return True
         return self.end_of(job) is not None
 
     def _open_jobs(self) -> Iterator[KnownJob]:
-        if self.spool is None:
-            return
-        for entry in replay(_lines(self.spool.directory)).values():
-            owner = self.spool.claimed_by(entry.token) or entry.external_jobid
-            if owner and entry.is_open and self.spool.has_job(entry.token):
-                start = self.spool.start(entry.token)
+        found = ((spool, entry) for spool in self._spools for entry in replay(_lines(spool.directory)).values())
+        for spool, entry in found:
+            owner = spool.claimed_by(entry.token) or entry.external_jobid
+            if owner and entry.is_open and spool.has_job(entry.token):
+                start = spool.start(entry.token)
                 yield KnownJob(
                     owner,
                     entry.rule,
-                    wildcards_text(self._wildcards(entry.token)),
+                    wildcards_text(_wildcards(spool, entry.token)),
                     entry.log_directory / f"{owner}.log",
                     replace(entry, external_jobid=owner),
+                    spool,
                     start.node if start else "",
                 )
-
-    def _wildcards(self, token: str) -> Mapping[str, str]:
-        assert self.spool is not None
-        with suppress(OSError, ValueError, AttributeError):
-            record = json.loads((self.spool.job_directory(token) / "job.json").read_text("utf-8"))
-            return {str(name): str(value) for name, value in record.get("wildcards", {}).items()}
-        return {}
 
 
 def joined(listing: Listing, known: Mapping[str, KnownJob], directory: Path) -> list[Row]:
@@ -156,6 +159,13 @@ def _with(row: Row, job: KnownJob | None, directory: Path) -> Row:
         return row
     log = job.log.relative_to(directory) if job.log.is_relative_to(directory) else job.log
     return replace(row, rule=job.rule, wildcards=job.wildcards, log=str(log), node=job.node)
+
+
+def _wildcards(spool: Spool, token: str) -> Mapping[str, str]:
+    with suppress(OSError, ValueError, AttributeError):
+        record = json.loads((spool.job_directory(token) / "job.json").read_text("utf-8"))
+        return {str(name): str(value) for name, value in record.get("wildcards", {}).items()}
+    return {}
 
 
 def _lines(directory: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from snakemake_executor_plugin_frceapi.cancel import LARGEST_SLURM_JOBID, Canceller, Encode, submit_helpers
@@ -15,6 +15,8 @@ from snakemake_executor_plugin_frceapi.errors import JobError, ServiceError
 from snakemake_executor_plugin_frceapi.job import JobState, JobStatus, Listing
 from snakemake_executor_plugin_frceapi.overview import KnownJob, Workplace
 from snakemake_executor_plugin_frceapi.ports import Service
+from snakemake_executor_plugin_frceapi.preparation import resumed
+from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
 _LOOK_SECONDS = 1.0
@@ -65,8 +67,8 @@ class Withdrawal:
 
     def of_this_directory(self) -> list[Target]:
         """Return the jobs of the runs in this directory that may be alive."""
-        targets = map(self._target, self._known)
-        return [target for target in targets if target.known and not self._place.is_over(target.known)]
+        targets = {self._target(jobid): job for jobid, job in self._known.items() if not self._place.is_over(job)}
+        return [target for target, job in targets.items() if _may_live(target.status, job)]
 
     def pending(self) -> list[Target]:
         """Return all jobs of the user that wait in the queue, of whatever directory."""
@@ -85,16 +87,17 @@ class Withdrawal:
         """
         until = time.monotonic() + timeout_seconds
         alive = {target.external_jobid: target for target in targets}
-        ours = [item for target in alive.values() for item in _submissions(target)]
-        if self._place.spool is not None:
-            canceller = Canceller(self._service, self._place.spool, self._encode, timeout_seconds)
-            helpers = canceller.order(ours)
+        ours: dict[Spool, list[Submission]] = {}
+        others: dict[str, str] = {}
+        for target in alive.values():
+            job = target.known
+            if job is not None and job.spool is not None and job.entry is not None:
+                ours.setdefault(job.spool, []).append(resumed(job.entry, None, b"", lambda _: None))
+            elif target.status is not None and int(target.external_jobid) <= LARGEST_SLURM_JOBID:
+                others[target.external_jobid] = target.status.partition
+        for spool, items in ours.items():
+            helpers = Canceller(self._service, spool, self._encode, timeout_seconds).order(items)
             helpers.join(timeout_seconds)
-        others = {
-            jobid: target.status.partition
-            for jobid, target in alive.items()
-            if target.status and not list(_submissions(target)) and int(jobid) <= LARGEST_SLURM_JOBID
-        }
         submit_helpers(self._service, self._encode, others)
         while alive := self._alive(alive):
             if time.monotonic() >= until:
@@ -133,19 +136,8 @@ class Withdrawal:
         return Target(jobid, self._listing.jobs.get(jobid), self._known.get(jobid))
 
 
-def _submissions(target: Target) -> Iterator[Submission]:
-    """Yield the submission of a job of this directory."""
-    entry = target.known.entry if target.known else None
-    if entry is not None:
-        yield Submission(
-            token=entry.token,
-            job_info=None,
-            rule=entry.rule,
-            attempt=entry.attempt,
-            works=entry.works,
-            request=entry.request,
-            body=b"",
-            log_directory=entry.log_directory,
-            prepare=lambda: None,
-            external_jobid=target.external_jobid,
-        )
+def _may_live(status: JobStatus | None, job: KnownJob) -> bool:
+    """Whether a job that has not said that it is over may be alive; one that cannot say so must be listed."""
+    if status is None:
+        return job.spool is not None and job.spool.is_shared
+    return not status.state.is_final

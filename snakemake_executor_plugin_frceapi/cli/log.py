@@ -43,6 +43,8 @@ def log_command(jobid: str, follow: bool, logdir: Path | None) -> None:
             f"job {jobid} is none of this directory's; go to the directory of its workflow, or name --logdir as its "
             "run did"
         )
+    if job.spool is not None and not job.spool.is_shared:
+        raise click.ClickException(f"the log of job {jobid} is on the cluster: {job.log}")
     if not follow and not job.log.exists():
         raise click.ClickException(_absent(place, job))
     with suppress(KeyboardInterrupt):

@@ -79,7 +79,7 @@ def addresses(config: ClientConfig) -> list[str]:
     parts = urlsplit(proxy_of(config) or config.base_url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except OSError as err:
+    except (OSError, UnicodeError) as err:
         raise unreached(err, public_url(config.base_url)) from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -120,7 +120,7 @@ def greet(config: ClientConfig) -> Greeting:
         try:
             connection.request("GET", urlsplit(config.url_of("query_status")).path)
             answer = connection.getresponse()
-        except (OSError, HTTPException) as err:
+        except (OSError, HTTPException, ValueError) as err:
             raise unreached(err, public_url(config.base_url)) from None
         said = {name: answer.getheader(name) or "" for name in ("WWW-Authenticate", "Date", "Server")}
     return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"])

@@ -55,6 +55,17 @@ def test_names_a_missing_ticket(desk: Desk) -> None:
     assert steps["submit_job"]["text"] == "not tried, because ticket failed"
 
 
+@pytest.mark.parametrize("command", ["jobs", "cancel --run", "submit job.sh -p norm"])
+def test_other_commands_name_a_missing_ticket(desk: Desk, command: str) -> None:
+    """Each command ends with the one line that says what to do."""
+    desk.cache.unlink()
+    desk.write("job.sh", "#!/bin/sh\n")
+    done = desk.command(*command.split())
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error: there is no Kerberos ticket in FILE:{desk.cache}: type `kinit`\n"
+
+
 def test_names_an_unknown_host(desk: Desk) -> None:
     """A host that has no address: the option of this command is the remedy."""
     exit_code, steps = doctor(desk, "--url", "https://nowhere.invalid/hpcapi")

@@ -127,6 +127,15 @@ def test_blames_what_failed_first() -> None:
     }
 
 
+def test_names_a_host_that_is_no_host_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A name that DNS cannot even ask for is told as well."""
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
+    found = examine(f"https://{'x' * 70}.test/hpcapi")
+
+    assert found["dns"].outcome is Outcome.FAILED
+    assert "this is no host name" in found["dns"].text
+
+
 def test_examines_the_way_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The proxy's own refusal is told, and neither its password nor the ticket cache leaves this machine."""
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")

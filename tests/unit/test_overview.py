@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal
 from snakemake_executor_plugin_frceapi.overview import NOT_LISTED, Row, Workplace, joined
 from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
 from tests.raw_server import RawServer, answer, say
 
 LISTED = {
@@ -32,9 +34,9 @@ ANSWER = answer(json.dumps(LISTED).encode())
 class Directory:
     """A working directory in which a run has submitted jobs."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, kind: type[Spool] = Spool, name: str = "frceapi") -> None:
         self.persistence = top / ".snakemake"
-        self.spool = Spool(self.persistence / "frceapi")
+        self.spool = kind(self.persistence / name)
         self.journal = Journal(self.spool.directory)
         self.logs = self.persistence / "frceapi_logs" / "rule_map"
 
@@ -99,6 +101,19 @@ def test_knows_jobs_that_are_over_from_the_table(directory: Directory) -> None:
     assert (job.rule, job.wildcards, job.entry) == ("map", "sample=x", None)
     assert place.is_over(job)
     assert Workplace(directory.persistence, directory.persistence / "elsewhere").jobs() == {}
+
+
+def test_knows_jobs_of_a_run_that_shares_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a run directory the journal and the table tell; the log is on the cluster, and is not waited for."""
+    monkeypatch.chdir(tmp_path)
+    directory = Directory(tmp_path, UnsharedSpool, "frceapi-unshared")
+    shutil.rmtree(directory.submit("a", "101", sample="x"))
+    place = Workplace(directory.persistence)
+    job = place.jobs()["101"]
+
+    assert (job.rule, job.wildcards, place.is_over(job)) == ("map", "sample=x", False)
+    result = CliRunner().invoke(main, ["log", "-f", "101"])
+    assert (result.exit_code, "is on the cluster" in result.output) == (1, True)
 
 
 def test_makes_nothing_in_a_directory_without_runs(tmp_path: Path) -> None:
