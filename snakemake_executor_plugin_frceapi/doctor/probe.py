@@ -126,12 +126,17 @@ class Probe:
             case Accepted():
                 return Finding("probe", Outcome.OK, f"submitted as job {outcome.external_jobid}")
             case Refused():
-                other = next(form.value for form in NumberFormat if form is not self._encoding.number_format)
-                text = f"{outcome.message}; or numbers are read in another form: try --frceapi-number-format {other}"
-                return Finding("probe", Outcome.FAILED, text)
+                return Finding("probe", Outcome.FAILED, outcome.message + self._hint(outcome.code))
             case NotSent():
                 return Finding("probe", Outcome.FAILED, str(outcome.fault))
         return Finding("probe", Outcome.FAILED, f"{outcome.message}; look at `frceapi jobs`")
+
+    def _hint(self, code: str) -> str:
+        """What else a refusal can mean: a service may take numbers in one form only."""
+        if "partition" in code:
+            return ""
+        other = next(form.value for form in NumberFormat if form is not self._encoding.number_format)
+        return f"; or numbers are read in another form: try --frceapi-number-format {other}"
 
     def _watched(self, jobid: str) -> Iterator[Finding]:
         begin = time.monotonic()

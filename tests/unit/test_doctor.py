@@ -221,6 +221,19 @@ def test_probe_tells_which_keys_are_not_honoured(sandbox: Sandbox, tmp_path: Pat
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize(
+    ("code", "hints"), [("bad_partition", False), ("bad_number_of_tasks", True), ("postdata_parse_error", True)]
+)
+def test_probe_tells_why_it_was_refused(sandbox: Sandbox, code: str, *, hints: bool) -> None:
+    """A refusal that can come from the form of the numbers names the other form, and no other does."""
+    sandbox.faults.refuse(code, call="submit_job")
+    exit_code, steps, profile = probe(sandbox)
+
+    assert (exit_code, profile) == (1, [])
+    assert f"the service refused the job ({code})" in steps["probe"]["text"]
+    assert steps["probe"]["text"].endswith("try --number-format string") is hints
+
+
 def test_probe_does_not_wait_for_ever(sandbox: Sandbox, tmp_path: Path) -> None:
     """A job that does not begin in time is forbidden to, and the option that waits longer is named."""
     body = {"script-body": "#!/bin/sh\nsleep 300\n", "partition": "norm", "cpus-per-task": "2", "mem-per-node": 10}
