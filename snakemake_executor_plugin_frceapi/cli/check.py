@@ -22,6 +22,8 @@ def check_command(context: click.Context, arguments: tuple[str, ...]) -> None:
 
     ARGUMENTS (after --) are those of snakemake. The jobs are those of a dry run: nothing is submitted or run.
     The exit code is 1 if a job would be refused or Snakemake cannot plan the workflow, else 0.
+
+    Example:  frceapi check -- --profile profiles/frce
     """
     inspected = _inspect(arguments[1:] if arguments[:1] == ("snakemake",) else arguments)
     if inspected is None:

@@ -23,6 +23,8 @@ def convert_profile_command(profile: Path, output: Path | None) -> None:
 
     Settings are renamed, or left as comments that say why they have no meaning here. Resources stay, with a comment
     where this plugin leaves one out or refuses it. Nothing else changes, and no file is overwritten.
+
+    Example:  frceapi convert-profile profiles/slurm -o profiles/frce
     """
     from snakemake_executor_plugin_frceapi.errors import SettingsError
     from snakemake_executor_plugin_frceapi.profiles.convert import convert

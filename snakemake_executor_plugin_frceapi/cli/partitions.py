@@ -29,6 +29,8 @@ def partitions_command(config: str | None) -> None:
 
     Without --config it is the table that would apply: SNAKEMAKE_SLURM_PARTITIONS, else that of the service in
     SNAKEMAKE_FRCEAPI_URL, else FRCE's own.
+
+    Example:  frceapi partitions --config frce
     """
     from rich.console import Console
 

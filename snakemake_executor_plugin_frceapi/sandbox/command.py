@@ -70,6 +70,8 @@ def sandbox_command(
     afterwards and returns its exit code.
 
     If SNAKEMAKE_FRCEAPI_URL already is the URL of a sandbox, serving takes port and secret from it.
+
+    Example:  frceapi sandbox -- snakemake --executor frceapi --frceapi-partition norm --jobs 4
     """
     secret = None
     if not command and secret_file is None and (known := secret_of_url(os.environ.get(URL_VARIABLE, ""))):

@@ -22,6 +22,15 @@ def test_lists_its_commands() -> None:
     assert [command for command in commands if f"  {command} " not in result.output] == []
 
 
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_shows_an_example_of_each_command(name: str) -> None:
+    """The help text of each command ends with a line that can be typed."""
+    result = CliRunner().invoke(main, [name, "--help"])
+
+    assert result.exit_code == 0
+    assert f"Example: frceapi {name}" in " ".join(result.output.split())
+
+
 def test_shows_the_version_of_the_package() -> None:
     """The version is that of the installed distribution."""
     result = CliRunner().invoke(main, ["--version"])
