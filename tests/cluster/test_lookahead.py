@@ -94,7 +94,9 @@ def test_queue_keeps_to_jobs_and_is_empty_after_ctrl_c(desk: Desk) -> None:
     desk.write("Snakefile", _CHAINS)
     desk.use_quick_jobs("case $output in l2/2) until [ -e go ]; do sleep 0.2; done ;; esac")
     running = desk.start("--jobs", "5", "--frceapi-lookahead", "20")
-    desk.wait_for(lambda: "begin l2/2" in desk.read("ledger") and len(slurm.job_ids()) == 2, "a job and one ahead")
+    others = ("begin l2/2", "end l3/0", "end l3/1")
+    desk.wait_for(lambda: all(line in desk.read("ledger") for line in others), "the other chains")
+    desk.wait_for(lambda: len(slurm.job_ids()) == 2, "a job and one ahead")
     running.interrupt()
     assert running.wait().exit_code != 0
     desk.wait_for(lambda: slurm.job_ids() == [], "an empty queue")

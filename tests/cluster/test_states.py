@@ -64,7 +64,7 @@ def test_requeued_job_runs_again_under_its_id(desk: Desk) -> None:
     assert result.exit_code == 0, result.output
     assert desk.read("one.id").split() == [job, job]
     assert desk.rig.slurm.show_job(job)["Restarts"] == "1"
-    assert "failed" not in result.output
+    assert "failed:" not in result.output
 
 
 def test_job_that_lost_its_node_runs_again(desk: Desk) -> None:
