@@ -29,10 +29,24 @@ class Chronicle:
         self._clock = clock
         self._open: dict[str, Submission] = {}
         self._closed: list[Record] = []
+        self._started: list[Submission] = []
+        self._told: set[str] = set()
 
     def note_submitted(self, item: Submission) -> None:
         """Note that the API has taken a job."""
         self._open[item.token] = item
+
+    def note_listing(self) -> None:
+        """Note which jobs of Snakemake's run, now that a listing was entered into their histories."""
+        for token, item in self._open.items():
+            if item.history.state is JobState.RUNNING and not item.is_ahead and token not in self._told:
+                self._told.add(token)
+                self._started.append(item)
+
+    def take_started(self) -> list[Submission]:
+        """Return the jobs that were seen to run since the last call, each once in a run."""
+        news, self._started = self._started, []
+        return news
 
     def note_ended(self, item: Submission, *, succeeded: bool) -> None:
         """Note that a job is over; one that went ahead and never began by itself counts as dropped."""

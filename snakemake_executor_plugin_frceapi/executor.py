@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import signal
-import threading
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_common.exceptions import ApiError, WorkflowError
@@ -55,8 +52,10 @@ class Executor(RemoteExecutor):
         Raises:
             ApiError: one of them cannot be used. Of Snakemake's exceptions this is the one that it shows as one line.
         """
+        from snakemake_executor_plugin_frceapi.stop_signals import StopSignals
+
         self._shown: set[str] = set()
-        self._former_handlers: dict[int, Any] = {}
+        self._signals = StopSignals()
         self._unsettled: dict[Any, str] = {}
         self._closed = False
         try:
@@ -70,7 +69,7 @@ class Executor(RemoteExecutor):
 
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
-        self._follow_signals()
+        self._signals.follow()
         convoy, notices = self._run_parts.convoy, list[Any]()
         for job in jobs:
             self.run_job_pre(job)
@@ -130,6 +129,7 @@ class Executor(RemoteExecutor):
         if self._parts is not None and not self._parts.departure.begun:
             try:
                 self._parts.run.look()
+                self._tell_started()
                 self._parts.vanguard.round()
             except FrceapiError as error:
                 self._give_up(str(error))
@@ -158,8 +158,7 @@ class Executor(RemoteExecutor):
         failure = self._complete()
         self._end()
         super().shutdown()  # type: ignore[no-untyped-call]  # the interface gives it no types
-        for number, handler in self._former_handlers.items():
-            signal.signal(number, handler)
+        self._signals.restore()
         if failure:
             raise ApiError(failure)  # Snakemake has asked before whether anything failed
 
@@ -188,14 +187,26 @@ class Executor(RemoteExecutor):
 
     def submitted(self, submission: Submission) -> None:
         """Report that the API has taken a job, to those of the jobs that it serves that do not know it yet."""
+        from snakemake_executor_plugin_frceapi.events import Phase, remote_job_state
+
         for info in submission.job_infos:
             if info.external_jobid is not None:
                 continue
             info.external_jobid = submission.external_jobid
-            self.say(submission.arrival(info.job))
+            state = remote_job_state(Phase.QUEUED, submission, info.job.jobid)
+            self.logger.info(submission.arrival(info.job), extra=state)
             # The base class's version adds the job to its list of active jobs as well.
             RealExecutor.report_job_submission(self, info)
             self._run_parts.vanguard.note_submitted(info.job, submission)
+
+    def _tell_started(self) -> None:
+        """Tell of jobs that a listing has shown to run."""
+        from snakemake_executor_plugin_frceapi.events import Phase, remote_job_state
+
+        for item in self._run_parts.run.chronicle.take_started():
+            for info in item.job_infos:
+                line = f"Job {item.external_jobid} of {item.rule} has started."
+                self.logger.info(line, extra=remote_job_state(Phase.RUNNING, item, info.job.jobid))
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
@@ -328,23 +339,9 @@ class Executor(RemoteExecutor):
             jobs = "1 job" if left == 1 else f"{left} jobs"
             self.say(f"An earlier run has left {jobs} behind; those that this run needs are taken up.")
 
-    def _follow_signals(self) -> None:
-        """Make SIGTERM and SIGHUP do what Ctrl-C does; Snakemake sets its own handler after it built the executor.
-
-        A signal that is ignored stays so: that is what ``nohup`` is for.
-        """
-        if not self._former_handlers and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._former_handlers[number] = signal.signal(number, _exit)
-
     def _give_up(self, message: str) -> None:
         self._run_parts.departure.give_up()
         if self.workflow.scheduler is not None:
             self.workflow.scheduler.executor_error_callback(ApiError(message))
         if self._run_parts.convoy:
             self._run_parts.convoy.stop(message)
-
-
-def _exit(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

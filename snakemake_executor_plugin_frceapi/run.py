@@ -221,6 +221,7 @@ class Run:
             if listing is not None:
                 self._listed = self._clock()
                 self._sightings.enter(self._live.values(), listing, self._listed)
+                self.chronicle.note_listing()
                 self._unknown.note_listing(listing)
             self._intake.settle(self._listed)
             if self._intake.unknown:

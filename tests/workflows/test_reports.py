@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,24 @@ from tests.known_load import CPU_SECONDS, MEMORY_MB, known_load
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow
+
+_LOGGER = """
+    import json
+    from snakemake_interface_logger_plugins.base import LogHandlerBase
+
+    class LogHandler(LogHandlerBase):
+        writes_to_stream = writes_to_file = needs_rulegraph = False
+        has_filter = has_formatter = True
+
+        def __post_init__(self):
+            pass
+
+        def emit(self, record):
+            if state := getattr(record, "remote_job_state", None):
+                with open("states", "a") as file:
+                    print(json.dumps(state), file=file)
+"""
+"""A logger plugin that keeps what records tell of jobs' states."""
 
 _FLAKY = "echo x >>tries; test $(wc -l <tries) = 2 || exit 1"
 
@@ -65,6 +85,29 @@ def test_run_ends_with_its_figures(workflow: MakeWorkflow) -> None:
     page = flow.read("run.html")
     assert [page.count(f'<g class="{marks}">') for marks in ("failed", "succeeded again", "succeeded")] == [2, 1, 1]
     assert "its log was removed" in page
+
+
+def test_logger_plugins_see_each_phase_once(workflow: MakeWorkflow) -> None:
+    """Submission and start of a job stand in records that any logger plugin gets; its end is Snakemake's to tell."""
+    flow = workflow("""
+        rule one:
+            output: "one"
+            shell: "true"
+    """)
+    flow.use_quick_jobs("until test -e seen; do sleep 0.1; done")
+    flow.write("plugins/snakemake_logger_plugin_states/__init__.py", _LOGGER)
+    paths = [str(flow.directory / "plugins"), *filter(None, [flow.environment.get("PYTHONPATH")])]
+    flow.environment["PYTHONPATH"] = os.pathsep.join(paths)
+    running = flow.start("--logger", "states")
+    flow.wait_for(lambda: len(flow.lines("states")) == 2, "a job that has started")
+    flow.write("seen", "")
+    result = running.wait()
+    states = [json.loads(line) for line in flow.lines("states")]
+
+    assert [state["phase"] for state in states] == ["queued", "running"], result.output
+    assert {(state["jobid"], state["external_jobid"]) for state in states} == {(0, str(flow.jobs[0].job_id))}
+    assert states[-1]["remote_state"] == "RUNNING"
+    assert result.output.count("has started.") == 1
 
 
 def test_cancelled_run_leaves_its_timeline(workflow: MakeWorkflow) -> None:

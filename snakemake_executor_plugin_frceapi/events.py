@@ -1,0 +1,41 @@
+"""What log records tell of a job's state beside their text, for logger plugins."""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.submission import Submission
+
+VERSION = 1
+
+
+@unique
+class Phase(StrEnum):
+    """Where a job is; Snakemake's own events for its end name the external jobid as well."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+
+
+def remote_job_state(phase: Phase, item: Submission, jobid: object) -> dict[str, Any]:
+    """Return the attributes of a log record about a job that has come to a phase.
+
+    Args:
+        phase: that phase.
+        item: its submission.
+        jobid: Snakemake's own number of the job.
+    """
+    facts = {
+        "version": VERSION,
+        "executor": "frceapi",
+        "phase": phase.value,
+        "jobid": jobid,
+        "external_jobid": item.external_jobid,
+        "rule": item.rule,
+        "attempt": item.attempt,
+        "partition": item.request.partition,
+        "remote_state": item.history.state.value if item.history.state else None,
+        "log": str(item.log),
+    }
+    return {"remote_job_state": {name: value for name, value in facts.items() if value is not None}}
