@@ -333,12 +333,17 @@ TWO = """
 
 @pytest.mark.parametrize("arguments", [AT_ONCE, AND_WAIT], ids=["unattended", "wait"])
 def test_a_twin_harms_nothing(workflow: MakeWorkflow, arguments: tuple[str, ...]) -> None:
-    """A twin that others wait for ends as its owner does; where Snakemake is there, they are submitted anew instead."""
+    """A twin that others wait for ends as its owner does; where Snakemake is there, they are submitted anew instead.
+
+    With Snakemake there, the first job has all CPUs, so that the twin for which others wait comes after it.
+    """
     flow = workflow(TWO)
     flow.use_quick_jobs("until [ -e go ]; do sleep 0.1; done")
     flow.sandbox.hold()
     flow.sandbox.faults.drop_after(call="submit_job", count=1)
-    running = flow.start(*arguments, "--frceapi-unknown-grace", "1", "--frceapi-marker-grace", "3")
+    threads = "8" if arguments == AND_WAIT else "1"
+    graces = ("--frceapi-unknown-grace", "1", "--frceapi-marker-grace", "3")
+    running = flow.start(*arguments, *graces, "--set-threads", f"a={threads}")
     flow.wait_for(lambda: len(flow.jobs) == 3, "a twin and what waits for it")
     assert flow.jobs[2].submission.dependency == f"afterok:{flow.jobs[1].job_id}"
     flow.sandbox.release()

@@ -244,7 +244,7 @@ def test_submission_without_an_answer_at_the_kill_runs_once(
 
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), ["out.txt"])
-    assert [job.exit_code for job in flow.jobs] == ([0] if starts else [0, 75])
+    assert sorted(job.exit_code or 0 for job in flow.jobs) == ([0] if starts else [0, 75])
 
 
 def test_submission_that_arrives_after_the_next_run_has_sent_it_again_runs_once(workflow: MakeWorkflow) -> None:
