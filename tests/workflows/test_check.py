@@ -124,7 +124,7 @@ def test_job_that_fits_nowhere_is_not_submitted(flow: Workflow) -> None:
     ("arguments", "words"),
     [
         (["--frceapi-partition-config", "absent.yaml"], ["--frceapi-partition-config", "'absent.yaml'"]),
-        (["--immediate-submit", "--notemp", "second.txt"], ["--immediate-submit does not work"]),
+        (["--frceapi-wait", "second.txt"], ["--frceapi-wait is for --immediate-submit"]),
         (["--frceapi-max-connections", "0"], ["--frceapi-max-connections is 0"]),
         (["nothing.txt"], ["No rule to produce nothing.txt"]),
         (["--list-rules"], ["these arguments run no job"]),
