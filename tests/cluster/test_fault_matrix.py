@@ -71,14 +71,14 @@ def pause(desk: Desk, running: Running, said: str) -> None:
     assert len(desk.read("ledger").splitlines()) == 2
 
 
-def assert_goes_on(desk: Desk, running: Running, *said: str) -> None:
+def assert_goes_on(desk: Desk, running: Running, *said: str, tells_its_end: bool = True) -> None:
     """See that a run which paused ends well by itself: nothing failed, nothing ran twice, and one line told why."""
     result = running.wait()
     assert result.exit_code == 0, result.output
     begun = [line.split()[1] for line in desk.read("ledger").splitlines() if line.startswith("begin")]
     assert sorted(begun) == _JOBS
     assert len([line for line in result.output.splitlines() if all(word in line for word in said)]) == 1, result.output
-    assert "The API can be used again" in result.output
+    assert "The API can be used again" in result.output or not tells_its_end
 
 
 @pytest.mark.usefixtures("trusting")
@@ -169,13 +169,16 @@ def test_row_21_kdc_that_is_away_is_fatal_at_the_start(desk: Desk, kdc_is: Away,
 
 @pytest.mark.parametrize(("kdc_is", "said"), [_REFUSED, pytest.param(*_SILENT, id="silent")])
 def test_row_21_kdc_that_goes_away_in_mid_run_pauses_submissions(desk: Desk, kdc_is: Away, said: str) -> None:
-    """Jobs go on without a KDC, and submissions wait for it."""
+    """Jobs go on without a KDC, and submissions wait for it.
+
+    A question that the silent one holds up can outlast the run, and nobody is told then that it could be asked again.
+    """
     running = begin(desk)
     desk.kinit()  # into a new cache, in which there is no ticket for the service yet
     with kdc_is(desk):
         pause(desk, running, said)
 
-    assert_goes_on(desk, running, said)
+    assert_goes_on(desk, running, said, tells_its_end=kdc_is is stopped)
 
 
 @pytest.fixture(params=["FILE", "KEYRING", pytest.param("DIR", marks=pytest.mark.long)])
