@@ -29,7 +29,7 @@ class Chronicle:
         self._clock = clock
         self._open: dict[str, Submission] = {}
         self._closed: list[Record] = []
-        self._started: list[Submission] = []
+        self._started: dict[str, Submission] = {}
         self._told: set[str] = set()
 
     def note_submitted(self, item: Submission) -> None:
@@ -41,16 +41,16 @@ class Chronicle:
         for token, item in self._open.items():
             if item.history.state is JobState.RUNNING and not item.is_ahead and token not in self._told:
                 self._told.add(token)
-                self._started.append(item)
+                self._started[token] = item
 
     def take_started(self) -> list[Submission]:
-        """Return the jobs that were seen to run since the last call, each once in a run."""
-        news, self._started = self._started, []
-        return news
+        """Return the jobs that were seen to run since the last call and have not ended, each once in a run."""
+        news, self._started = self._started, {}
+        return list(news.values())
 
     def note_ended(self, item: Submission, *, succeeded: bool) -> None:
         """Note that a job is over; one that went ahead and never began by itself counts as dropped."""
-        self._open.pop(item.token, None)
+        self._forget(item.token)
         end = item.history.end
         was_dropped = item.went_ahead and (end is None or end.cause is not Cause.OWN)
         fate = Fate.SUCCEEDED if succeeded else Fate.CANCELLED if was_dropped else Fate.FAILED
@@ -58,8 +58,13 @@ class Chronicle:
 
     def note_cancelled(self, token: str) -> None:
         """Note that a job was cancelled and is over."""
-        if item := self._open.pop(token, None):
+        if item := self._forget(token):
             self._closed.append(self._record(item, Fate.CANCELLED, self._clock()))
+
+    def _forget(self, token: str) -> Submission | None:
+        self._told.discard(token)
+        self._started.pop(token, None)
+        return self._open.pop(token, None)
 
     def records(self) -> list[Record]:
         """Return what became of each submission by now, in the order of their submissions."""
