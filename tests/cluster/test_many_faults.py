@@ -31,6 +31,8 @@ _LONGEST_SECONDS = 600.0
 """Submissions are sent ever slower while answers are lost in a row, which can take minutes."""
 
 _OWNER, _TWIN = "0:0", "75:0"
+_LATE_TWIN = "66:0"
+"""Slurm may start one when the run is over, and its run directory removed."""
 
 
 @pytest.fixture
@@ -78,4 +80,5 @@ def test_each_payload_runs_once_whatever_happens_to_requests(desk: Desk, faults:
     codes = Counter(job["ExitCode"] for number, job in slurm.show_jobs().items() if number not in before)
     assert "Error in rule" not in result.output
     assert codes.pop(_OWNER) == count
-    assert set(codes) == {_TWIN}
+    assert codes
+    assert set(codes) <= {_TWIN, _LATE_TWIN}

@@ -26,6 +26,8 @@ _LONGEST_SECONDS = 600.0
 """Submissions are sent ever slower while answers are lost in a row, which can take minutes."""
 
 _OWNER, _TWIN = 0, 75
+_LATE_TWIN = 66
+"""One that is started when the run is over, and its run directory removed."""
 
 
 def _by_submission(flow: Workflow) -> list[list[int | None]]:
@@ -33,7 +35,7 @@ def _by_submission(flow: Workflow) -> list[list[int | None]]:
     codes = defaultdict(list)
     for job in flow.jobs:
         codes[job.submission.script].append(job.exit_code)
-    return [sorted(twins, key=lambda code: code == _TWIN) for twins in codes.values()]
+    return [sorted(twins, key=lambda code: code in (_TWIN, _LATE_TWIN)) for twins in codes.values()]
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
@@ -56,5 +58,7 @@ def test_each_payload_runs_once_whatever_happens_to_requests(workflow: MakeWorkf
     owners = [codes[0] for codes in submissions]
     assert owners.count(_OWNER) == count
     assert len(owners) == count
-    assert {code for codes in submissions for code in codes[1:]} == {_TWIN}
+    twins = {code for codes in submissions for code in codes[1:]}
+    assert twins
+    assert twins <= {_TWIN, _LATE_TWIN}
     assert flow.left_in_run_directory() == []
