@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,7 +71,7 @@ class Admission:
     def drop(self, items: Sequence[Submission]) -> None:
         """End jobs that nobody wants any more; nothing is reported of them."""
         self._run.drop(items)
-        self._cancel(items)
+        self._canceller.order_aside(items)
 
     def _match(self, fresh: Submission) -> Match:
         return self._legacy.match(
@@ -97,9 +96,5 @@ class Admission:
         )
         self._run.submit(fresh, after=olds)
         pairs = zip(olds, match.entries, strict=True)
-        self._cancel([old for old, entry in pairs if old.is_replaced and self._legacy.is_listed_alive(entry)])
-
-    def _cancel(self, items: Sequence[Submission]) -> None:
-        if items:
-            # It asks programs and the API, which may take seconds, and nobody waits for it.
-            threading.Thread(target=self._canceller.order, args=(items,), name="frceapi-cancel", daemon=True).start()
+        alive = [old for old, entry in pairs if old.is_replaced and self._legacy.is_listed_alive(entry)]
+        self._canceller.order_aside(alive)

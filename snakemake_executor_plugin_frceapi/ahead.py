@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from snakemake_executor_plugin_frceapi.bookkeeping import remove_outputs
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
 from snakemake_executor_plugin_frceapi.grouping import members_of
@@ -187,13 +188,8 @@ class Vanguard:
             begun = early.is_open and self._spool.claimed_by(early.submission.token) is not None
             if begun and not (early.submission.result and early.submission.result.succeeded):
                 for job in members_of(early.job):
-                    self._remove_outputs(job)
-
-    def _remove_outputs(self, job: Any) -> None:
-        with suppress(Exception):
-            if not self._workflow.execution_settings.keep_incomplete:
-                self._workflow.async_run(job.cleanup(()))
-                self._workflow.persistence.cleanup(job)
+                    with suppress(Exception):
+                        remove_outputs(self._workflow, job, has_ended_by_itself=True)
 
     def summary(self) -> str:
         """Return a line about what look-ahead has done, empty where it did nothing."""
@@ -303,9 +299,7 @@ class Vanguard:
     def _cancel(self, items: Sequence[Submission]) -> None:
         for item in items:
             self._spool.order_cancel(item.token)
-        submissions = [item for item in items if item.external_jobid]
-        # It asks programs and the API, which may take seconds, and nobody waits for it.
-        threading.Thread(target=self._canceller.order, args=(submissions,), name="frceapi-cancel", daemon=True).start()
+        self._canceller.order_aside([item for item in items if item.external_jobid])
 
     def _has_room(self) -> bool:
         is_calm = time.monotonic() >= self._calm_until

@@ -61,6 +61,13 @@ def record(workflow: Any, job: Any, start: float) -> None:
     _set_start(workflow.persistence, job, start)
 
 
+def evaluate_anew(job: Any) -> None:
+    """Let a job forget the parameters that were evaluated before its inputs were there; Snakemake does that once."""
+    job._params_and_resources_resetted = False  # noqa: SLF001 - there is no other way
+    job.reset_params_and_resources()
+    _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input
+
+
 def remove_outputs(workflow: Any, job: Any, *, has_ended_by_itself: bool) -> None:
     """Remove what a job has left that began and did not end well, as Snakemake does, unless it is to be kept.
 
@@ -90,8 +97,7 @@ def _record(
 ) -> Sequence[Any]:
     """Record the jobs of a submission; return those that could be recorded."""
     for job in jobs:
-        job.reset_params_and_resources()  # as the scheduler does: inputs may have been missing when the DAG was built
-        _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input
+        evaluate_anew(job)
     works = {work for job in jobs for work in works_of(job, entry.products.union(entry.awaited))}
     if not all(work.signature for work in works.union(entry.works)):
         return ()

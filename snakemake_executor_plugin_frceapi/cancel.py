@@ -83,6 +83,11 @@ class Canceller:
         helpers.start()
         return helpers
 
+    def order_aside(self, submissions: Sequence[Submission]) -> None:
+        """Do that in a thread of its own: it asks programs and the API, which may take seconds, and nobody waits."""
+        if submissions:
+            threading.Thread(target=self.order, args=(submissions,), name="frceapi-cancel", daemon=True).start()
+
     def _wait(self, submissions: Sequence[Submission], until: float) -> list[Submission]:
         alive = {item.token: item for item in submissions}
         listings: deque[Listing] = deque(maxlen=1)

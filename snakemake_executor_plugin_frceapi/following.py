@@ -11,7 +11,7 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.bookkeeping import record, remove_outputs
+from snakemake_executor_plugin_frceapi.bookkeeping import evaluate_anew, record, remove_outputs
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.recovery import Legacy
 from snakemake_executor_plugin_frceapi.run import Run
@@ -83,7 +83,7 @@ class Following:
         for info in submission.job_infos:
             for job in members_of(info.job):
                 with suppress(Exception):  # no record, as where Snakemake was not there
-                    _evaluate_anew(job)
+                    evaluate_anew(job)
                     record(self._workflow, job, end.start if end else inf)
             self._show_progress(info.job)
         self._run.note_settled(submission.token)
@@ -106,10 +106,3 @@ class Following:
                 self._say(f"Finished jobid: {member.jobid} (Rule: {member.rule.name})")
             self._workflow.scheduler.finished_jobs += len(job)
             self._workflow.scheduler.progress()
-
-
-def _evaluate_anew(job: Any) -> None:
-    """Let a job forget the parameters that were evaluated before its inputs were there; Snakemake does that once."""
-    job._params_and_resources_resetted = False  # noqa: SLF001 - there is no other way
-    job.reset_params_and_resources()
-    _ = job.resources  # in the event loop, where the record is made, Snakemake cannot ask for the size of an input

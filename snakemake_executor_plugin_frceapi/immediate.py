@@ -14,6 +14,7 @@ from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.lookahead import (
     FOLLOWS_INPUT,
     OPTED_OUT,
+    OWN_NAMES,
     NotAhead,
     files_of,
     has_flag,
@@ -24,7 +25,6 @@ MOST_UPSTREAM = 300
 """For how many jobs one job can wait: their numbers stand in its request, which has 4 KB."""
 
 _KEPT_IN_ORDER = ("update", "before_update")
-_OWN_LIMITS = ("_cores", "_nodes", "_job_count")
 
 
 def upstream(dag: Any, job: Any) -> list[Any]:
@@ -102,7 +102,7 @@ def _obstacles(workflow: Any) -> Iterator[tuple[Callable[[Any], object], str, st
 
 
 def _limited(workflow: Any) -> list[str]:
-    return [name for name in workflow.global_resources if name not in _OWN_LIMITS]
+    return [name for name in workflow.global_resources if name not in OWN_NAMES]
 
 
 def _is_refused(workflow: Any, job: Any, reason: str) -> bool:

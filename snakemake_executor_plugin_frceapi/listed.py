@@ -5,43 +5,13 @@ All times are seconds of a monotonic clock, as `time.monotonic`.
 
 from __future__ import annotations
 
-from enum import Enum
-
-from snakemake_executor_plugin_frceapi.job import JobState
+from snakemake_executor_plugin_frceapi.standing import STANDINGS, Standing
 from snakemake_executor_plugin_frceapi.tracker import ACTIVE, SUCCEEDED, Graces, History, Outcome, Verdict
 
 ASSUMED_LIMIT_SECONDS = 5 * 86_400.0
 """Time limit of a job that asked for none: the longest of the partitions that have one."""
 
 UNKNOWN_END = "unknown end: no listing has shown how it ended; its outputs in the storage may exist"
-
-
-class _Rule(Enum):
-    SUCCEED = "succeeded"
-    FAIL = "failed in the listed state"
-    AWAIT_RETURN = "active for the requeue grace"
-    STAY = "active"
-
-
-_RULES = {
-    JobState.COMPLETED: _Rule.SUCCEED,
-    JobState.PENDING: _Rule.STAY,
-    JobState.RUNNING: _Rule.STAY,
-    JobState.SUSPENDED: _Rule.STAY,
-    JobState.RESIZING: _Rule.STAY,
-    JobState.UNKNOWN: _Rule.STAY,
-    JobState.REQUEUED: _Rule.AWAIT_RETURN,
-    JobState.NODE_FAIL: _Rule.AWAIT_RETURN,
-    JobState.PREEMPTED: _Rule.AWAIT_RETURN,
-    JobState.BOOT_FAIL: _Rule.AWAIT_RETURN,
-    JobState.CANCELLED: _Rule.FAIL,
-    JobState.FAILED: _Rule.FAIL,
-    JobState.TIMEOUT: _Rule.FAIL,
-    JobState.OUT_OF_MEMORY: _Rule.FAIL,
-    JobState.DEADLINE: _Rule.FAIL,
-    JobState.REVOKED: _Rule.FAIL,
-    JobState.SPECIAL_EXIT: _Rule.FAIL,
-}
 
 
 def judge_by_listing(history: History, time_limit_seconds: float | None, graces: Graces) -> Verdict:
@@ -57,12 +27,12 @@ def judge_by_listing(history: History, time_limit_seconds: float | None, graces:
     if history.state is None:
         limit = ASSUMED_LIMIT_SECONDS if time_limit_seconds is None else time_limit_seconds
         return _failed(UNKNOWN_END) if _must_have_ended(history, limit, graces) else ACTIVE
-    match _RULES[history.state]:
-        case _Rule.SUCCEED:
+    match STANDINGS[history.state]:
+        case Standing.COMPLETED:
             return SUCCEEDED
-        case _Rule.FAIL:
+        case Standing.FINAL:
             return _failed("Slurm says so, and no more is known")
-        case _Rule.AWAIT_RETURN if history.listed >= history.state_seen + graces.requeue:
+        case Standing.REQUEUED | Standing.MAY_RETURN if history.listed >= history.state_seen + graces.requeue:
             return _failed("Slurm has not started it again")
         case _:
             return ACTIVE

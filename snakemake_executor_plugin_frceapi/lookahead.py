@@ -21,7 +21,8 @@ FOLLOWS_INPUT = "its resources follow from its input"
 OPTED_OUT = "its rule says so"
 
 _UNSETTLED_FLAGS = ("checkpoint_target", "update", "before_update", "pipe", "service", "nodelocal", "from_queue")
-_OWN_NAMES = ("_cores", "_nodes", "_job_count")
+OWN_NAMES = ("_cores", "_nodes", "_job_count")
+"""Resources that Snakemake counts itself, which no user limits by their names."""
 
 
 class NotAhead(Exception):
@@ -99,8 +100,8 @@ def resources_of(workflow: Any, job: Any) -> Mapping[str, Any]:
 
 
 def _resources_of_one(workflow: Any, job: Any) -> Mapping[str, Any]:
-    limited = set(workflow.global_resources) - set(_OWN_NAMES)
-    values = evaluate(job, {*SENT, *_OWN_NAMES, OPT_OUT, *limited})
+    limited = set(workflow.global_resources) - set(OWN_NAMES)
+    values = evaluate(job, {*SENT, *OWN_NAMES, OPT_OUT, *limited})
     if any(values.get(name) for name in limited):
         raise NotAhead("it uses a limited resource")
     if values.get(OPT_OUT) is not None and not int(values[OPT_OUT]):

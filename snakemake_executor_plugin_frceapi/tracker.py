@@ -13,6 +13,7 @@ from enum import Enum, unique
 from math import inf
 
 from snakemake_executor_plugin_frceapi.job import NOT_MEASURED, JobState, JobStatus, Usage
+from snakemake_executor_plugin_frceapi.standing import STANDINGS, Standing
 
 
 @unique
@@ -178,16 +179,6 @@ class _EndKind(Enum):
     NONE = "none"
 
 
-class _Listed(Enum):
-    LIVE = "waiting, running or an unknown word"
-    REQUEUED = "requeued"
-    COMPLETED = "completed"
-    FINAL = "final, and not completed"
-    MAY_RETURN = "ended for a reason after which Slurm may start it again"
-    ABSENT = "not listed"
-    NEVER = "no valid listing"
-
-
 class _Rule(Enum):
     SUCCEED = "succeeded"
     FAIL_OWN = "failed with its exit code"
@@ -201,26 +192,6 @@ class _Rule(Enum):
     AWAIT_TRACE = "active until it must have ended"
 
 
-_STATES = {
-    JobState.PENDING: _Listed.LIVE,
-    JobState.RUNNING: _Listed.LIVE,
-    JobState.SUSPENDED: _Listed.LIVE,
-    JobState.RESIZING: _Listed.LIVE,
-    JobState.UNKNOWN: _Listed.LIVE,
-    JobState.REQUEUED: _Listed.REQUEUED,
-    JobState.COMPLETED: _Listed.COMPLETED,
-    JobState.CANCELLED: _Listed.FINAL,
-    JobState.FAILED: _Listed.FINAL,
-    JobState.TIMEOUT: _Listed.FINAL,
-    JobState.OUT_OF_MEMORY: _Listed.FINAL,
-    JobState.DEADLINE: _Listed.FINAL,
-    JobState.REVOKED: _Listed.FINAL,
-    JobState.SPECIAL_EXIT: _Listed.FINAL,
-    JobState.NODE_FAIL: _Listed.MAY_RETURN,
-    JobState.PREEMPTED: _Listed.MAY_RETURN,
-    JobState.BOOT_FAIL: _Listed.MAY_RETURN,
-}
-
 _SAME_FOR_ALL = {
     _EndKind.GOOD: _Rule.SUCCEED,
     _EndKind.BAD: _Rule.FAIL_OWN,
@@ -228,27 +199,27 @@ _SAME_FOR_ALL = {
 }
 
 _TABLE = {
-    (_EndKind.SIGNAL, _Listed.LIVE): _Rule.STAY,
-    (_EndKind.SIGNAL, _Listed.REQUEUED): _Rule.STAY,
-    (_EndKind.SIGNAL, _Listed.COMPLETED): _Rule.AWAIT_MARKER,
-    (_EndKind.SIGNAL, _Listed.FINAL): _Rule.FAIL_STATE,
-    (_EndKind.SIGNAL, _Listed.MAY_RETURN): _Rule.AWAIT_RETURN,
-    (_EndKind.SIGNAL, _Listed.ABSENT): _Rule.AWAIT_RETURN,
-    (_EndKind.SIGNAL, _Listed.NEVER): _Rule.STAY,
-    (_EndKind.UPSTREAM, _Listed.LIVE): _Rule.STAY,
-    (_EndKind.UPSTREAM, _Listed.REQUEUED): _Rule.STAY,
-    (_EndKind.UPSTREAM, _Listed.COMPLETED): _Rule.FAIL_UPSTREAM,
-    (_EndKind.UPSTREAM, _Listed.FINAL): _Rule.FAIL_UPSTREAM,
-    (_EndKind.UPSTREAM, _Listed.MAY_RETURN): _Rule.FAIL_UPSTREAM,
-    (_EndKind.UPSTREAM, _Listed.ABSENT): _Rule.FAIL_UPSTREAM,
-    (_EndKind.UPSTREAM, _Listed.NEVER): _Rule.FAIL_UPSTREAM,
-    (_EndKind.NONE, _Listed.LIVE): _Rule.STAY,
-    (_EndKind.NONE, _Listed.REQUEUED): _Rule.AWAIT_REQUEUE,
-    (_EndKind.NONE, _Listed.COMPLETED): _Rule.AWAIT_MARKER,
-    (_EndKind.NONE, _Listed.FINAL): _Rule.AWAIT_MARKER,
-    (_EndKind.NONE, _Listed.MAY_RETURN): _Rule.AWAIT_REQUEUE,
-    (_EndKind.NONE, _Listed.ABSENT): _Rule.AWAIT_TRACE,
-    (_EndKind.NONE, _Listed.NEVER): _Rule.STAY,
+    (_EndKind.SIGNAL, Standing.LIVE): _Rule.STAY,
+    (_EndKind.SIGNAL, Standing.REQUEUED): _Rule.STAY,
+    (_EndKind.SIGNAL, Standing.COMPLETED): _Rule.AWAIT_MARKER,
+    (_EndKind.SIGNAL, Standing.FINAL): _Rule.FAIL_STATE,
+    (_EndKind.SIGNAL, Standing.MAY_RETURN): _Rule.AWAIT_RETURN,
+    (_EndKind.SIGNAL, Standing.ABSENT): _Rule.AWAIT_RETURN,
+    (_EndKind.SIGNAL, Standing.NEVER): _Rule.STAY,
+    (_EndKind.UPSTREAM, Standing.LIVE): _Rule.STAY,
+    (_EndKind.UPSTREAM, Standing.REQUEUED): _Rule.STAY,
+    (_EndKind.UPSTREAM, Standing.COMPLETED): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, Standing.FINAL): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, Standing.MAY_RETURN): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, Standing.ABSENT): _Rule.FAIL_UPSTREAM,
+    (_EndKind.UPSTREAM, Standing.NEVER): _Rule.FAIL_UPSTREAM,
+    (_EndKind.NONE, Standing.LIVE): _Rule.STAY,
+    (_EndKind.NONE, Standing.REQUEUED): _Rule.AWAIT_REQUEUE,
+    (_EndKind.NONE, Standing.COMPLETED): _Rule.AWAIT_MARKER,
+    (_EndKind.NONE, Standing.FINAL): _Rule.AWAIT_MARKER,
+    (_EndKind.NONE, Standing.MAY_RETURN): _Rule.AWAIT_REQUEUE,
+    (_EndKind.NONE, Standing.ABSENT): _Rule.AWAIT_TRACE,
+    (_EndKind.NONE, Standing.NEVER): _Rule.STAY,
 }
 
 
@@ -288,9 +259,9 @@ def _rule(history: History) -> _Rule:
 
     After an end for want of an upstream job only a listing that came later shows that Slurm has started the job again.
     """
-    end, listed = _end_kind(history.end), _listed(history)
+    end, listed = _end_kind(history.end), _standing(history)
     if end is _EndKind.UPSTREAM and _listed_at(history) <= history.end_seen:
-        listed = _Listed.NEVER
+        listed = Standing.NEVER
     return _SAME_FOR_ALL.get(end) or _TABLE[end, listed]
 
 
@@ -325,7 +296,7 @@ def _await_trace(history: History, time_limit_seconds: float | None, graces: Gra
 def is_over(history: History) -> bool:
     """Return whether nothing of the job can run any more: it has an end of its own, or is listed as ended for good."""
     own = history.end is not None and history.end.cause is Cause.OWN
-    return own or _listed(history) in (_Listed.COMPLETED, _Listed.FINAL)
+    return own or _standing(history) in (Standing.COMPLETED, Standing.FINAL)
 
 
 def _listed_at(history: History) -> float:
@@ -340,10 +311,10 @@ def _end_kind(end: End | None) -> _EndKind:
     return _EndKind[end.cause.name]
 
 
-def _listed(history: History) -> _Listed:
+def _standing(history: History) -> Standing:
     if history.listed is None:
-        return _Listed.NEVER
-    return _Listed.ABSENT if history.state is None else _STATES[history.state]
+        return Standing.NEVER
+    return Standing.ABSENT if history.state is None else STANDINGS[history.state]
 
 
 def _failed(reason: str) -> Verdict:

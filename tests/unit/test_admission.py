@@ -42,8 +42,8 @@ class Cluster:
     def __init__(self) -> None:
         self.cancelled: list[str | None] = []
 
-    def order(self, submissions: Sequence[Submission]) -> None:
-        """Stand for `Canceller.order`."""
+    def order_aside(self, submissions: Sequence[Submission]) -> None:
+        """Stand for `Canceller.order_aside`, without the thread."""
         self.cancelled += [submission.external_jobid for submission in submissions]
 
 

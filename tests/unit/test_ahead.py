@@ -90,7 +90,7 @@ class World:
         run = SimpleNamespace(
             submit=self.sent.append, paused=nullcontext, wake=lambda: None, note_works=lambda item, _: self.note(item)
         )
-        canceller = SimpleNamespace(order=lambda _: None)
+        canceller = SimpleNamespace(order_aside=lambda _: None)
         preparation = SimpleNamespace(prepare=lambda ready, *_, **__: (self.submission(ready), ()))
         self.vanguard = Vanguard(horizon, "run", *cast("Any", (self.ready, preparation, run, self.spool, canceller)))
         self.vanguard.send(lambda: None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
 
 from snakemake_executor_plugin_frceapi.pacing import LONGEST_ROUND_SECONDS, Pacing
+
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass
@@ -63,8 +66,17 @@ def test_does_not_wait_when_something_has_happened_meanwhile() -> None:
     """What came during a round is looked at at once, and one wake is for one wait."""
     pacing = Pacing(lambda: 0.0)
     pacing.wake()
-    pacing.wait(idle=True)
-    pacing.wait(idle=False)
+    woken = threading.Thread(target=pacing.wait, kwargs={"idle": True})
+    woken.start()
+    woken.join(PATIENCE_SECONDS)
+    assert not woken.is_alive()
+
+    idle = threading.Thread(target=pacing.wait, kwargs={"idle": True})
+    idle.start()
+    idle.join(0.1)
+    assert idle.is_alive()
+    pacing.close()
+    idle.join(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(("away", "slept"), [(0.0, 0.0), (LONGEST_ROUND_SECONDS, 0.0), (LONGEST_ROUND_SECONDS + 5, 5)])

@@ -537,9 +537,9 @@ def test_pending_job_cancelled_by_others_fails_by_name(workflow: MakeWorkflow) -
 def test_killed_job_fails_after_the_grace(workflow: MakeWorkflow) -> None:
     """A job that is gone without an end of its own fails, and what it has said is shown."""
     flow = workflow(_ONE_JOB)
-    flow.use_quick_jobs("echo last words; sleep 60")
+    flow.use_quick_jobs("echo last words; touch said; sleep 60")
     running = flow.start("--frceapi-marker-grace", "2")
-    flow.wait_for(lambda: flow.lines("ledger"), "a job that runs")
+    flow.wait_for(lambda: flow.files("said"), "a job that has said something")
     jobid, job = next(iter(flow.sandbox.jobs.items()))
     assert job.process is not None
     os.killpg(job.process.pid, signal.SIGKILL)
