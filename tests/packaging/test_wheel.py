@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.packaging.distributions import ROOT, Distributions, run
 
 PACKAGE = "snakemake_executor_plugin_frceapi"
-ROOT = Path(__file__).parents[2]
 LIST_SETTINGS = f"""
 import dataclasses, json, {PACKAGE} as plugin
 fields = dataclasses.fields(plugin.ExecutorSettings)
 print(json.dumps({{field.name: field.metadata["help"] for field in fields}}))
 """
-
-
-@dataclass(frozen=True)
-class Distributions:
-    """The built files."""
-
-    wheel: Path
-    sdist: Path
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command as a user would, without this environment's variables, and return what it prints."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_", "PYTEST_"))}
-    environment = kept | {"COLUMNS": "100000", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    """An sdist of the tree, and a wheel made from that sdist."""
-    out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", out, ROOT, cwd=out)
-    (wheel,) = out.glob("*.whl")
-    (sdist,) = out.glob("*.tar.gz")
-    return Distributions(wheel, sdist)
-
-
-@pytest.fixture(scope="module")
-def bin_directory(tmp_path_factory: pytest.TempPathFactory, distributions: Distributions) -> Path:
-    """The programs of a new environment that holds the wheel and Snakemake, and neither this tree nor any extra."""
-    directory = tmp_path_factory.mktemp("fresh")
-    run(sys.executable, "-m", "venv", directory / "venv", cwd=directory)
-    programs = directory / "venv" / "bin"
-    install: list[str | Path] = [programs / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt"]
-    run(*install, distributions.wheel, "snakemake", cwd=directory)
-    return programs
+ON_A_BARE_MACHINE = """
+import sys
+sys.modules["gssapi"] = None
+def refuse(event, arguments):
+    if event.startswith("socket.") and event != "socket.__new__" or event == "subprocess.Popen":
+        raise PermissionError(f"{event} {arguments}")
+sys.addaudithook(refuse)
+"""
+AS_THE_CATALOG = """
+import json
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+settings = ExecutorPluginRegistry().get_plugin("frceapi").get_settings_info()
+named = [setting | {"type": setting["type"] and setting["type"].__name__} for setting in settings]
+print(json.dumps(named))
+"""
 
 
 def test_wheel_holds_package_and_nothing_else(distributions: Distributions) -> None:
@@ -97,3 +67,23 @@ def test_wheel_shows_every_setting_in_help(bin_directory: Path, tmp_path: Path) 
 def test_wheel_brings_console_command(bin_directory: Path, tmp_path: Path) -> None:
     """The command ``frceapi`` explains itself without the extras."""
     assert "sandbox" in run(bin_directory / "frceapi", "--help", cwd=tmp_path)
+
+
+def test_catalog_reads_settings_on_bare_machine(bin_directory: Path, tmp_path: Path) -> None:
+    """Snakemake's plugin catalog asks for them where there is no cluster, no Kerberos library and no network.
+
+    It reads everything that is printed as JSON, and shows the defaults.
+    """
+    code = ON_A_BARE_MACHINE + AS_THE_CATALOG
+    printed = run(bin_directory / "python", "-c", code, cwd=tmp_path, KRB5_CONFIG="/nonexistent")
+    settings = {setting["name"]: setting for setting in json.loads(printed)}
+
+    assert settings["url"]["default"] == "https://hpcapi.ncifcrf.gov/hpcapi"
+    assert settings["url"]["cliarg"] == "--frceapi-url"
+    assert [name for name, setting in settings.items() if not setting["help"]] == []
+    assert [name for name, setting in settings.items() if setting["type"] == "bool" and setting["default"]] == []
+
+
+def test_fits_what_was_installed_with_it(bin_directory: Path, tmp_path: Path) -> None:
+    """No two packages contradict each other."""
+    assert "No broken requirements" in run(bin_directory / "python", "-m", "pip", "check", cwd=tmp_path)
