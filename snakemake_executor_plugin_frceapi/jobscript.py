@@ -15,7 +15,7 @@ _LAUNCHER = """\
 #!/bin/bash
 d={directory}
 for try in 1 2 3 4 5 6; do [ -e "$d/run.sh" ] && break; sleep 5; done
-[ -O "$d" ] && [ -O "$d/run.sh" ] && exec /bin/bash "$d/run.sh"
+[ -O "$d" ] && [ -O "$d/run.sh" ] && . "$d/run.sh"
 echo "frceapi: $(uname -n) does not see $d as a directory of $(id -un)" >&2
 exit 66
 """

@@ -55,12 +55,14 @@ frceapi_beat() {
 frceapi_open_log() {
     local log="$frceapi_log_directory/$frceapi_id.log"
     # A log that is there before the first start is of another job: the numbers of a sandbox begin anew each time.
-    [ "$frceapi_restart" != 0 ] || rm -f "$log"
-    if (umask "$frceapi_umask" && mkdir -p "$frceapi_log_directory" && : >>"$log"); then
+    if [ "$frceapi_restart" = 0 ] && [[ -e $log || -L $log ]]; then rm -f "$log"; fi
+    umask "$frceapi_umask"
+    if { [ -d "$frceapi_log_directory" ] || mkdir -p "$frceapi_log_directory"; } && true >>"$log"; then
         exec </dev/null >>"$log" 2>&1
     else
         frceapi_say "cannot write the log $log on $(uname -n); the output stays where Slurm puts it"
     fi
+    umask 077
 }
 
 frceapi_link_end() { ln -f "$1" "$frceapi_done" 2>/dev/null || cp "$1" "$frceapi_done"; }
@@ -78,12 +80,14 @@ frceapi_repeat_own_end() {
     done
 }
 
-# CPUs that the job is confined to, empty if to none: nproc(1) obeys OpenMP's variables, and a node that has fewer CPUs
-# than Slurm was told gives a job all that it has.
-frceapi_usable_cpus() {
-    local usable
-    unset OMP_NUM_THREADS OMP_THREAD_LIMIT
-    usable=$(nproc) && [ "$usable" != "$(nproc --all)" ] && printf '%s' "$usable"
+# CPUs that a job of several is confined to, empty if to none: nproc(1) obeys OpenMP's variables, and a node that has
+# fewer CPUs than Slurm was told gives a job all that it has.
+frceapi_find_usable_cpus() {
+    local OMP_NUM_THREADS='' OMP_THREAD_LIMIT=''
+    frceapi_usable_cpus=
+    [ "${SLURM_CPUS_PER_TASK:-1}" != 1 ] || return 0
+    frceapi_usable_cpus=$(nproc)
+    [ "$frceapi_usable_cpus" != "$(nproc --all)" ] || frceapi_usable_cpus=
 } 2>/dev/null
 
 # What Slurm gave, for a comparison with what was asked; an empty value stands for "not set".
@@ -93,9 +97,10 @@ frceapi_given() {
         limit=$(timeout 5 scontrol --oneliner show job "$frceapi_id" 2>/dev/null)
         case $limit in *' TimeLimit='*) limit=${limit#* TimeLimit=} limit=${limit%% *} ;; *) limit= ;; esac
     fi
+    frceapi_find_usable_cpus
     printf ' %s' "partition=${SLURM_JOB_PARTITION:-}" "ntasks=${SLURM_NTASKS:-}" \
         "ntasks_per_core=${SLURM_NTASKS_PER_CORE:-}" "ntasks_per_node=${SLURM_NTASKS_PER_NODE:-}" \
-        "cpus_per_task=${SLURM_CPUS_PER_TASK:-}" "cpus_on_node=${SLURM_CPUS_ON_NODE:-}" "cpus_usable=$(frceapi_usable_cpus)" \
+        "cpus_per_task=${SLURM_CPUS_PER_TASK:-}" "cpus_on_node=${SLURM_CPUS_ON_NODE:-}" "cpus_usable=$frceapi_usable_cpus" \
         "mem_per_cpu=${SLURM_MEM_PER_CPU:-}" "mem_per_node=${SLURM_MEM_PER_NODE:-}" \
         "dependency=${SLURM_JOB_DEPENDENCY:-}" "time_limit=$limit"
 }

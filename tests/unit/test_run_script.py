@@ -216,14 +216,18 @@ def test_records_what_slurm_gave_the_job(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("of_job", "of_node", "usable"), [("2", "64", "2"), ("2", "2", "")], ids=["confined", "whole node"]
+    ("asked", "of_job", "of_node", "usable"),
+    [("4", "2", "64", "2"), ("4", "2", "2", ""), ("1", "2", "64", "")],
+    ids=["confined", "whole node", "one CPU"],
 )
-def test_records_the_cpus_that_a_job_is_confined_to(of_job: str, of_node: str, usable: str, node: Node) -> None:
-    """A job that may use the whole node is confined to nothing; OpenMP's variables confine no job."""
+def test_records_the_cpus_that_a_job_is_confined_to(
+    asked: str, of_job: str, of_node: str, usable: str, node: Node
+) -> None:
+    """A job that may use the whole node is confined to nothing, nor is one of one CPU; OpenMP confines no job."""
     unlimited = '[ -z "$OMP_NUM_THREADS$OMP_THREAD_LIMIT" ]'
     node.program("nproc", f'{unlimited} || exit 1\n[ "$1" = --all ] && echo {of_node} || echo {of_job}')
     node.runs("true")
-    assert node.run(OMP_NUM_THREADS="1", OMP_THREAD_LIMIT="1") == 0
+    assert node.run(OMP_NUM_THREADS="1", OMP_THREAD_LIMIT="1", SLURM_CPUS_PER_TASK=asked) == 0
     start = parse_start((node.directory / "started").read_text())
 
     assert start is not None
@@ -752,6 +756,16 @@ def test_repeats_no_end_that_is_not_complete(torn: str, node: Node) -> None:
     (node.directory / "end.7.0").write_text(torn)
 
     assert node.run(restart=1) == 2
+
+
+def test_runs_few_programs_beside_the_job_command(node: Node) -> None:
+    """Each costs a job about a millisecond: two for the claim, one for the log, three for the start and the end."""
+    for name in ("ln", "rm", "mkdir", "mv", "cp", "cat", "uname", "nproc", "timeout", "date"):
+        node.program(name, f'echo {name} >>{node.top}/programs; exec /bin/{name} "$@"')
+    node.runs("true")
+
+    assert node.run(SLURMD_NODENAME="cn12") == 0
+    assert (node.top / "programs").read_text().split() == ["ln", "rm", "mkdir", "mv", "mv", "ln"]
 
 
 def test_touches_nothing_of_slurms_working_directory(node: Node) -> None:
