@@ -75,7 +75,13 @@ class Running:
 
 
 def start_snakemake(
-    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], output: Path, *, umask: int = -1
+    arguments: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    *,
+    umask: int = -1,
+    program: Sequence[str] = ("-m", "snakemake"),
 ) -> Running:
     """Start Snakemake.
 
@@ -85,10 +91,11 @@ def start_snakemake(
         environment: its whole environment.
         output: file for what it prints.
         umask: its file mode creation mask; -1: this process's.
+        program: what Python is told to run.
     """
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,35 +1,50 @@
-"""Measures on the test cluster and prints medians and ratios: ``python -m tests.benchmarks``."""
+"""Measures this plugin and others side by side on the test cluster: ``python -m tests.benchmarks [SCENARIO]…``."""
 
 from __future__ import annotations
 
-from statistics import median
+from pathlib import Path
 
 import click
+from rich.console import Console
 
-from tests.benchmarks.chain import Variant, makespan, variants
-from tests.cluster.rig import running_rig
+from tests.benchmarks import picture, results, table
+from tests.benchmarks.rounds import measure_all
+from tests.benchmarks.scenario import Scenario, judge
+from tests.benchmarks.scenarios import SCENARIOS
 from tests.cluster.system import why_not
+
+_WIDTH = 140
+_NAMES = click.Choice([scenario.name for scenario in SCENARIOS])
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True, help="How often each variant is run; the median counts.")
-@click.option("--levels", default=8, show_default=True, help="Jobs of the chain.")
-def main(rounds: int, levels: int) -> None:
-    """Compare chains of dependent jobs with and without look-ahead."""
+@click.argument("names", metavar="[SCENARIO]...", nargs=-1, type=_NAMES)
+@click.option("--rounds", type=click.IntRange(min=1), help="How often each is measured; the median counts.")
+@click.option(
+    "--output",
+    default=Path("benchmark_results"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the results go, as JSON and as a picture.",
+)
+def main(names: tuple[str, ...], rounds: int | None, output: Path) -> None:
+    """Measure scenarios, all of the ten minutes if none is named, and compare the medians with the targets."""
     if reason := why_not():
         raise click.ClickException(f"the test cluster cannot run: {reason}")
-    seconds: dict[Variant, list[float]] = {variant: [] for variant in variants()}
-    with running_rig() as rig:
-        for number in range(rounds):
-            for variant, found in seconds.items():
-                found.append(makespan(rig, variant, levels))
-                click.echo(f"round {number + 1}: {variant.name}: {found[-1]:.1f} s", err=True)
-    without = 0.0
-    for variant, found in seconds.items():
-        took = median(found)
-        ratio = f"{took / without:5.2f} of that without" if variant.lookahead else ""
-        without = without if variant.lookahead else took
-        click.echo(f"{variant.name:45} {took:6.1f} s  {ratio}".rstrip())
+    chosen = [scenario for scenario in SCENARIOS if _is_chosen(scenario, names)]
+    console = Console(width=_WIDTH)
+    found = measure_all(chosen, rounds, lambda line: click.echo(line, err=True))
+    verdicts = {scenario.name: judge(scenario.targets, found[scenario.name]) for scenario in chosen}
+    for scenario in chosen:
+        console.print(table.quantities(scenario, found[scenario.name]), "")
+    console.print(table.targets(verdicts), "")
+    output.mkdir(parents=True, exist_ok=True)
+    for path in (results.write(output, found, verdicts), picture.draw(output, verdicts)):
+        click.echo(f"written: {path}")
+
+
+def _is_chosen(scenario: Scenario, names: tuple[str, ...]) -> bool:
+    return scenario.name in names if names else not scenario.is_extra
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
-"""How long a chain of dependent jobs takes, with and without look-ahead, on an idle and on a crowded cluster."""
+"""How long a chain of dependent jobs takes, each executor at its defaults and tuned, and with look-ahead."""
 
 from __future__ import annotations
 
-import tempfile
-import threading
+import shutil
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from statistics import median
 
+from tests.benchmarks.measured import Measured, measure
+from tests.benchmarks.peers import CLUSTER_GENERIC, OURS, SLURM, Peer
+from tests.benchmarks.scenario import Figures, Scenario, Target
+from tests.benchmarks.stage import Stage
 from tests.cluster.desk import Desk
-from tests.cluster.rig import Rig
-from tests.cluster.slurm import CPUS
+from tests.cluster.slurm import Slurm
 
-_CHAIN = """
+_LAST = 8
+"""Dependent jobs, behind a first one."""
+
+CHAIN = f"""
     rule all:
-        input: "level/{last}"
+        input: "level/{_LAST}"
         localrule: True
     rule first:
         output: "level/0"
@@ -26,86 +30,99 @@ _CHAIN = """
         output: "level/{{level,[1-9][0-9]*}}"
         shell: "cp {{input}} {{output}}"
 """
+AHEAD = "--frceapi-lookahead=20"
+JOBS = "--jobs=20"
 
-_CROWD_SIZE = 3
-_CROWD_SECONDS = 5
-
-
-class BenchmarkError(Exception):
-    """A run that was to be measured has failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to run the chain.
-
-    Attributes:
-        name: what it is called in the table.
-        interval: as ``--seconds-between-status-checks``.
-        lookahead: as ``--frceapi-lookahead``.
-        crowded: whether jobs of others wait for the cluster, too.
-    """
-
-    name: str
-    interval: int
-    lookahead: int
-    crowded: bool
-
-    @property
-    def options(self) -> tuple[str, str]:
-        """The arguments that make it."""
-        return f"--seconds-between-status-checks={self.interval}", f"--frceapi-lookahead={self.lookahead}"
+_OURS = "frceapi, defaults [s]"
+_OURS_AHEAD = "frceapi, look-ahead, API asked every 30 s [s]"
+_FLOOR = "same commands by hand + Slurm's own chain of true [s]"
+_GATE = "frceapi, at the gate, median of the links [s]"
+_GENERIC = "cluster-generic, defaults [s]"
+_GENERIC_TUNED = "cluster-generic, polling every second [s]"
+_SLURM = "slurm plugin, defaults [s]"
+_SLURM_TUNED = "slurm plugin, polling every second [s]"
 
 
-def variants() -> list[Variant]:
-    """Return what is compared, each run without look-ahead before the one with it."""
-    found = []
-    for crowded in (False, True):
-        for interval in (30,) if crowded else (5, 10, 30):
-            for lookahead in (0, 20):
-                place = "crowded" if crowded else "idle"
-                words = f"{place}, asked every {interval} s, look-ahead {'on' if lookahead else 'off'}"
-                found.append(Variant(words, interval, lookahead, crowded))
-    return found
+def _run(stage: Stage, peer: Peer, *options: str) -> float:
+    with stage.desk() as desk:
+        desk.write("Snakefile", CHAIN)
+        return measure(desk, peer, JOBS, *options).seconds
 
 
-def makespan(rig: Rig, variant: Variant, levels: int) -> float:
-    """Run the chain once and return the seconds from the start of Snakemake to its end.
+def _round(stage: Stage) -> Figures:
+    with stage.desk() as desk:
+        desk.write("Snakefile", CHAIN)
+        ahead = measure(desk, OURS, JOBS, AHEAD, "--seconds-between-status-checks=30")
+        floor = _by_hand(desk, ahead) + _slurms_own_chain(stage.rig.slurm)
+    return {
+        _OURS_AHEAD: ahead.seconds,
+        _GATE: median(ahead.gates),
+        _FLOOR: floor,
+        _OURS: _run(stage, OURS),
+        _GENERIC_TUNED: _run(stage, CLUSTER_GENERIC, *CLUSTER_GENERIC.tuned),
+    }
 
-    Raises:
-        BenchmarkError: it fails.
-    """
-    place = tempfile.TemporaryDirectory(prefix="frceapi-bench-")
-    with place as directory, _crowd(rig) if variant.crowded else nullcontext():
-        desk = Desk(Path(directory), rig)
-        desk.kinit()
-        desk.write("Snakefile", _CHAIN.format(last=levels - 1))
-        begun = time.monotonic()
-        result = desk.run("--jobs=20", *variant.options)
-        seconds = time.monotonic() - begun
-    if result.exit_code:
-        raise BenchmarkError(f"{variant.name}: exit code {result.exit_code}\n{result.output}")
+
+def _by_hand(desk: Desk, measured: Measured) -> float:
+    """Run the job commands of a run once more, one after the other, and return the seconds that they took."""
+    shutil.rmtree(desk.directory / "level")
+    begun = time.monotonic()
+    for text in measured.commands:
+        subprocess.run(
+            ["/bin/bash"],
+            input=text,
+            cwd=desk.directory,
+            env=desk.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    seconds = time.monotonic() - begun
+    assert (desk.directory / "level" / str(_LAST)).exists()
     return seconds
 
 
-@contextmanager
-def _crowd(rig: Rig) -> Iterator[None]:
-    """Let three jobs of others, each of which fills the cluster for five seconds, wait at each time."""
-    gone = threading.Event()
+def _slurms_own_chain(slurm: Slurm) -> float:
+    """Submit a chain of as many jobs that do nothing, and return the seconds until the last has ended."""
+    begun, options = time.monotonic(), list[str]()
+    for _ in range(_LAST + 1):
+        job_id = slurm.run("sbatch", "--parsable", "--mem=400", "--output=/dev/null", *options, "--wrap=true").strip()
+        options = [f"--dependency=afterok:{job_id}"]
+    while slurm.job_ids():
+        time.sleep(0.05)
+    return time.monotonic() - begun
 
-    def fill() -> None:
-        while not gone.is_set():
-            waiting = rig.slurm.run("squeue", "--noheader", "--states=PENDING", "--name=crowd", "--format=%i").split()
-            for _ in range(_CROWD_SIZE - len(waiting)):
-                job = ["--job-name=crowd", f"--cpus-per-task={CPUS}", "--mem=1000", "--output=/dev/null"]
-                rig.slurm.run("sbatch", "--partition=norm", *job, f"--wrap=sleep {_CROWD_SECONDS}")
-            gone.wait(0.5)
 
-    thread = threading.Thread(target=fill)
-    thread.start()
-    try:
-        yield
-    finally:
-        gone.set()
-        thread.join()
-        rig.slurm.cancel_all()
+def _slurm_at_its_defaults(stage: Stage) -> Figures:
+    return {_SLURM: _run(stage, SLURM)}
+
+
+def _others_that_sleep(stage: Stage) -> Figures:
+    return {_SLURM_TUNED: _run(stage, SLURM, *SLURM.tuned), _GENERIC: _run(stage, CLUSTER_GENERIC)}
+
+
+def _targets() -> Sequence[Target]:
+    defaults, tuned = "chain of 8, everyone's defaults", "chain of 8, look-ahead on, others polling every second"
+    return (
+        Target(text=f"{defaults}, against cluster-generic", of=_OURS, against=_GENERIC, limit=0.3),
+        Target(text=f"{defaults}, against the slurm plugin", of=_OURS, against=_SLURM, limit=0.08),
+        Target(text=f"{tuned}, against cluster-generic", of=_OURS_AHEAD, against=_GENERIC_TUNED, limit=0.9),
+        Target(text=f"{tuned}, against the slurm plugin", of=_OURS_AHEAD, against=_SLURM_TUNED, limit=0.23),
+        Target(
+            text="chain of 8, look-ahead on, against the least that it can take",
+            of=_OURS_AHEAD,
+            against=_FLOOR,
+            limit=1.2,
+        ),
+        Target(text="the gate's part of one link [s]", of=_GATE, limit=0.3),
+    )
+
+
+SCENARIO = Scenario(
+    name="chain",
+    title="a chain of 8 dependent jobs behind a first one, from the start of Snakemake to its end",
+    measure=_round,
+    rounds=2,
+    asides=(_slurm_at_its_defaults, _others_that_sleep),
+    targets=_targets(),
+)

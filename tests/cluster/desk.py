@@ -28,6 +28,7 @@ class Desk:
         rig: the cluster.
         environment: the environment of the runs; a test may change it.
         defaults: the arguments that stand before those of each run; a test may change them.
+        program: what Python is told to run for Snakemake; a benchmark changes it.
     """
 
     def __init__(self, place: Path, rig: Rig) -> None:
@@ -46,6 +47,7 @@ class Desk:
         ours = {"HOME": str(place / "home"), "KRB5CCNAME": f"FILE:{self.cache}", "PYTHONUNBUFFERED": "1"}
         self.environment = {**kept, **rig.client_environment, **ours}
         self.defaults = _default_arguments()
+        self.program: Sequence[str] = ("-m", "snakemake")
         self._runs: list[Running] = []
 
     @property
@@ -61,7 +63,8 @@ class Desk:
         """Start Snakemake."""
         output = self.directory.parent / f"output-{len(self._runs)}.txt"
         arguments = (*self.defaults, *arguments)
-        self._runs.append(start_snakemake(arguments, self.directory, self.environment, output))
+        program = self.program
+        self._runs.append(start_snakemake(arguments, self.directory, self.environment, output, program=program))
         return self._runs[-1]
 
     def run(self, *arguments: str) -> Result:

@@ -35,7 +35,7 @@ Listen 127.0.0.1:{port}
 PidFile {directory}/httpd.pid
 DefaultRuntimeDir {directory}
 ErrorLog {directory}/error.log
-LogFormat "%h %u \\"%r\\" %>s" short
+LogFormat "%h %u \\"%r\\" %>s %{{Content-Length}}i %B" short
 CustomLog {directory}/access.log short
 User {user}
 Group {user}
@@ -82,6 +82,7 @@ class Web:
 
     Attributes:
         url: base URL of the API behind it.
+        access_log: a line for each request: client, user, request, status, and the bytes that came and went.
     """
 
     def __init__(self, directory: Path, site: Site, environment: dict[str, str]) -> None:
@@ -97,6 +98,7 @@ class Web:
         """
         (port,) = free_ports(1)
         self.url = f"https://{HOST}:{port}/hpcapi"
+        self.access_log = directory / "access.log"
         self._keytab = directory / "service.keytab"
         self.use_keytab(site.keytab)
         configuration = directory / "httpd.conf"
