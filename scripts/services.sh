@@ -1,12 +1,23 @@
-# Sourced by scripts/cluster and scripts/test: the parts of the test cluster, installed without being started.
+# Sourced by scripts/cluster, scripts/test and others: a browser, and the parts of the test cluster, installed without
+# being started.
 # shellcheck shell=bash
 
 policy=/usr/sbin/policy-rc.d
 
+# Print the packages that a suite needs.
+listed_packages() { sed -n 's/^\([a-z][^ ]*\).*/\1/p' "$1/debian-packages.txt"; }
+
+# Install what tests/browser needs; fail, having said nothing, where that cannot be done.
+install_browser_packages() {
+    local packages
+    mapfile -t packages < <(listed_packages tests/browser)
+    install_debian_packages "${packages[@]}"
+}
+
 # Install what tests/cluster needs; fail, having said nothing, where that cannot be done.
 install_cluster_packages() {
     local packages missing made=
-    mapfile -t packages < <(sed -n 's/^\([a-z][^ ]*\).*/\1/p' tests/cluster/debian-packages.txt)
+    mapfile -t packages < <(listed_packages tests/cluster)
     on_debian && [ "$(id -u)" -eq 0 ] || return 1
     missing=$(missing_debian_packages "${packages[@]}")
     [ -n "$missing" ] || return 0

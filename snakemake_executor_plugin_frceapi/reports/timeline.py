@@ -25,6 +25,9 @@ _ROW_HEIGHTS = ((60, 17.0), (400, 7.0), (1500, 3.0))
 
 _SMALLEST_PAGE = 6000.0
 _LABEL_HEIGHT = 14.0
+_LABEL_CHARACTERS = 1.2
+"""How many characters of a label fit on one percent of the width, on a narrow screen."""
+
 _LEAST_WIDTH = 0.15
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _STEPS = [1, 2, 5, 10, 15, 30]
@@ -36,7 +39,8 @@ _LEGEND = (
     ("ahead", "queue", "in the queue, ahead of its inputs"),
     ("again", "queue", "in the queue, tried again"),
     ("", "gate", "at its gate, for its inputs"),
-    *((fate.value, "run", f"ran, {fate.value}") for fate in Fate),
+    *((fate.value, "run", f"ran, {fate.value}") for fate in Fate if fate is not Fate.LEFT),
+    (Fate.LEFT.value, "run", "left to run on"),
 )
 
 
@@ -69,8 +73,7 @@ def timeline(records: Sequence[Record], title: str, now: float) -> str:
         f"<p>{_text(summary(records))}</p>\n{_legend()}"
         '<p class="hint"><a href="#rules">By rule</a>. Point at a job, or choose a rule with the Tab key and its jobs '
         "with the arrow keys.</p>\n"
-        f'<svg class="axis" height="20" role="img" aria-label="time since the first submission">{_axis(span)}</svg>\n'
-        f'{charts}<h2 id="rules">By rule</h2>\n<div class="wide">{rule_table(records)}</div>\n'
+        f'{_axis(span)}{charts}<h2 id="rules">By rule</h2>\n<div class="wide">{rule_table(records)}</div>\n'
         '<div id="detail" role="status"></div>\n'
     )
     return _page(title, body)
@@ -118,7 +121,7 @@ def _chart(rule: str, records: Sequence[Record], span: _Span, height: float) -> 
     squeezed = "" if height >= _LABEL_HEIGHT else f' viewBox="0 0 100 {whole:.5g}" preserveAspectRatio="none"'
     rows = "".join(_row(record, span, height * number, height) for number, record in enumerate(records))
     return (
-        f'<h2>{_text(rule)} <small>{jobs}</small></h2>\n<svg class="jobs" height="{whole:.5g}"{squeezed} '
+        f'<h2>{_text(rule)} <small>{jobs}</small></h2>\n{_axis(span)}<svg class="jobs" height="{whole:.5g}"{squeezed} '
         f'tabindex="0" role="application" aria-label="{_text(f"{jobs} of {rule}")}" aria-describedby="detail">'
         f"{_grid(span)}{rows}</svg>\n"
     )
@@ -151,15 +154,19 @@ def _bars(record: Record, span: _Span) -> Iterator[tuple[str, float, float]]:
 
 
 def _label(record: Record, span: _Span, middle: float) -> str:
-    """What a job is, beside its bar: in words, because colours are not for everybody."""
-    words = [record.wildcards] if record.wildcards else []
-    words += [f"attempt {record.attempt}"] if record.attempt > 1 else []
-    words += [record.fate.value] if record.fate is not Fate.SUCCEEDED else []
+    """What a job is, beside its bar or on it: in words, because colours are not for everybody."""
+    marks = f", attempt {record.attempt}" if record.attempt > 1 else ""
+    marks += f", {record.fate.value}" if record.fate is not Fate.SUCCEEDED else ""
     known = [time for time in (record.submitted, record.started) if time is not None]
     begin, end = span.place(min(known, default=span.begin)), span.place(record.ended or span.end)
-    is_right = end < 100 - begin
-    side = f'x="{end:.2f}%" dx="5"' if is_right else f'x="{begin:.2f}%" dx="-5" text-anchor="end"'
-    return f'<text {side} y="{middle:.5g}">{_text(", ".join(words))}</text>' if words else ""
+    right = (100 - end, f'x="{end:.2f}%" dx="5"')
+    left = (begin, f'x="{begin:.2f}%" dx="-5" text-anchor="end"')
+    within = (end - begin, f'x="{begin:.2f}%" dx="5"')
+    places = [(int(width * _LABEL_CHARACTERS) - len(marks), where) for width, where in (right, left, within)]
+    room, where = next((place for place in places if len(record.wildcards) <= place[0]), max(places))
+    name = record.wildcards if len(record.wildcards) <= room else f"{record.wildcards[: room - 1]}…"
+    text = f"{name}{marks}".removeprefix(", ")
+    return f'<text {where} y="{middle:.5g}">{_text(text)}</text>' if text else ""
 
 
 def _detail(record: Record) -> str:
@@ -193,7 +200,9 @@ def _ticks(span: _Span) -> Iterator[tuple[float, str]]:
 
 
 def _axis(span: _Span) -> str:
-    return "".join(f'<text x="{place:.2f}%" y="14">{text}</text>' for place, text in _ticks(span) if place < 97)
+    """The times: on a screen those at the top stay in sight, on paper each chart has its own."""
+    texts = "".join(f'<text x="{place:.2f}%" y="14">{text}</text>' for place, text in _ticks(span) if place < 95)
+    return f'<svg class="axis" height="20" role="img" aria-label="time since the first submission">{texts}</svg>\n'
 
 
 def _grid(span: _Span) -> str:

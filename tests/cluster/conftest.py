@@ -16,18 +16,15 @@ from tests.cluster.desk import Desk
 from tests.cluster.rig import Rig, running_rig
 from tests.cluster.system import why_not
 from tests.cluster.web import HOST, Site, Web
+from tests.debian_packages import skip_suite
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where the test cluster cannot run, leave one test of this directory, which is skipped and says why."""
     reason = why_not()
-    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    if reason is None or not here:
-        return
-    here[0].add_marker(pytest.mark.skip(reason=f"the test cluster cannot run: {reason}"))
-    config.hook.pytest_deselected(items=here[1:])
-    items[:] = [item for item in items if item not in here[1:]]
+    if reason is not None:
+        skip_suite(Path(__file__).parent, f"the test cluster cannot run: {reason}", config, items)
 
 
 _NOBODY = "http://127.0.0.1:9"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -171,6 +172,36 @@ def test_labels_jobs_where_there_is_room(jobs: int, *, has_labels: bool) -> None
     assert ("sample=A" in found.all_texts("text")) == has_labels
     assert len(found.rows) == jobs
     assert jobs <= float(charts[0]["height"]) <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "place"),
+    [
+        (1000.0, 1010.0, ("10.00%", "start")),
+        (1090.0, 1100.0, ("90.00%", "end")),
+        (1002.0, 1099.0, ("2.00%", "start")),
+        (1015.0, 1090.0, ("15.00%", "start")),
+    ],
+    ids=["right", "left", "on it", "on it rather than cut"],
+)
+def test_label_stands_where_there_is_room(begin: float, end: float, place: tuple[str, str]) -> None:
+    """Right of the bar, else left of it, else on it."""
+    frame = record("frame", wildcards="", submitted=1000.0, started=1000.0, begun=1000.0, ended=1100.0)
+    times: dict[str, Any] = {"submitted": begin, "started": begin, "begun": begin, "ended": end}
+    found = page(frame, record(wildcards="sample=patient-017", fate=Fate.FAILED, **times))
+    (label,) = (attributes for tag, attributes in found.tags if tag == "text" and "dx" in attributes)
+
+    assert (label["x"], label.get("text-anchor", "start")) == place
+    assert "sample=patient-017, failed" in found.all_texts("text")
+
+
+def test_label_is_cut_before_what_became_of_the_job() -> None:
+    """Wildcards are shown whole when one points at the job; that it failed is seen at once."""
+    found = page(record(wildcards="sample=" + "A" * 200, fate=Fate.FAILED))
+    (label,) = (text for text in found.all_texts("text") if "sample" in text)
+
+    assert re.fullmatch("sample=A+…, failed", label)
+    assert len(label) <= 120
 
 
 @given(
