@@ -89,9 +89,9 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     export: Optional[str] = _setting(
         None,
-        "Which variables of this environment jobs get, as sbatch --export: ALL, NONE, or names and NAME=value with "
-        "commas between them. Variables declared with envvars: always go. [default: ALL; NONE without a shared file "
-        "system]",
+        "Which variables of this environment jobs get, as sbatch --export has it: ALL, NONE, or names and NAME=value "
+        "with commas between them. Variables declared with envvars: always go. [default: ALL; NONE without a shared "
+        "file system]",
         metavar="LIST",
     )
     secrets_in_script: bool = _setting(

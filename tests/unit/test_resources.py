@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, Partition, PartitionTable
 from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request, parse_extra
-from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS
-from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED, SENT
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 
 DEFAULTS = RequestDefaults(partition="norm", mem_mb_per_cpu=4000, runtime_minutes=600)
@@ -421,35 +418,6 @@ def test_notes_a_missing_time_limit_only_where_none_is_known() -> None:
     assert built == per_node(8000, time_limit_minutes=None)
     assert (notice.key, "--frceapi-default-runtime" in notice.text) == ("default-runtime", True)
     assert build_request("align", resources | {"runtime": 5}, 2, unknown) == (per_node(8000, time_limit_minutes=5), ())
-
-
-def test_readme_tells_what_becomes_of_each_resource() -> None:
-    """The table has each resource that means something, with the key that carries it."""
-    told = {name: cells[1] for cells in readme_rows() for name in re.findall(r"`(\w+)`", cells[0])}
-    expected = (
-        dict.fromkeys(REFUSED, "refused")
-        | dict.fromkeys(NOTED, "left out")
-        | {name: f"`{key}`" for name, key in EXPRESSED.items()}
-        | {"mem": "as `mem_mb`", "mem_mib": "as `mem_mb`", "mpi": "none", "slurm_extra": "of each option"}
-    )
-
-    assert told == expected
-    assert set(told) == set(SENT)
-
-
-def test_readme_names_the_options_of_slurm_extra() -> None:
-    """The table names each long option that is read."""
-    (row,) = [cells[2] for cells in readme_rows() if cells[0] == "`slurm_extra`"]
-
-    assert re.findall(r"`(--[a-z-]+)`", row) == [option for option in OPTIONS if option.startswith("--")]
-
-
-def readme_rows() -> list[list[str]]:
-    """The cells of the table of resources, its head left out."""
-    text = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
-    section = text.partition("\n## Resources\n")[2].partition("\n## ")[0]
-    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
 counts = st.sampled_from([*[None, 1, 2, 4.0, "4", 12] * 5, 0, -1, 2.5, 2**40, "<TBD>", "a\nb", True])
