@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,8 +26,8 @@ _COLUMNS = ("job", "state", "partition", "start", "end", "node", "rule", "wildca
 _WANTED = ("job", "state", "rule", "wildcards", "partition", "start", "log", "node", "end")
 """The columns as they are wanted when there is no room for all."""
 _NEEDED = 4
+_NEVER_CUT = ("job", "state")
 _GAP = 2
-_LINES_AROUND = 5
 
 logdir_option = click.option(
     "--logdir",
@@ -97,16 +98,19 @@ def _watch(console: Console, look: Callable[[], list[Row]], interval: int) -> No
 
     from snakemake_executor_plugin_frceapi.errors import TransientFault
 
-    rows, said = look(), _clock()
+    rows, said = look(), _seen()
     with Live(console=console, auto_refresh=False) as live, suppress(KeyboardInterrupt):
         while True:
-            room = max(1, console.height - _LINES_AROUND)
-            live.update(_screen(rows, console.width, room, said), refresh=True)
+            live.update(_screen(rows, console.width, console.height - 1, said), refresh=True)
             time.sleep(interval)
             try:
-                rows, said = look(), _clock()
+                rows, said = look(), _seen()
             except TransientFault as fault:
                 said = own_flags(f"not refreshed at {_clock()}: {fault}")
+
+
+def _seen() -> str:
+    return f"seen at {_clock()}"
 
 
 def _clock() -> str:
@@ -117,28 +121,37 @@ def _print(console: Console, rows: Sequence[Row]) -> None:
     """Print the jobs; where that is no terminal, with all columns and nothing cut."""
     if not console.is_terminal:
         console.width = sum(_widths(rows).values()) + _GAP * len(_COLUMNS)
-    console.print(_screen(rows, console.width, len(rows), ""))
+    console.print(_screen(rows, console.width, None, ""))
 
 
-def _screen(rows: Sequence[Row], width: int, room: int, said: str) -> Group:
-    """Return the table with a line below it.
+def _screen(rows: Sequence[Row], width: int, height: int | None, said: str) -> Group:
+    """Return the table with a text below it.
 
     Args:
         rows: the jobs.
         width: characters in a line.
-        room: how many jobs can be shown, the last ones.
+        height: lines that there are; where that is too few the last jobs are shown, and one at least. None: enough.
         said: what else to say.
     """
     from rich.console import Group
     from rich.table import Table
 
-    columns = fitting_columns(_widths(rows), width)
+    widths = _widths(rows)
+    columns = fitting_columns(widths, width)
+    below = len(wrap(_footer(rows, len(rows), said), width))
+    room = len(rows) if height is None else max(1, height - 1 - below)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(
+            name, no_wrap=True, overflow="ellipsis", min_width=widths[name] if name in _NEVER_CUT else None
+        )
     for row in rows[-room:]:
         table.add_row(*(str(getattr(row, name)) or "-" for name in columns))
-    return Group(*([table] if rows else []), summary(rows, len(rows) - room) + (f"; {said}" if said else ""))
+    return Group(*([table] if rows else []), _footer(rows, len(rows) - room, said))
+
+
+def _footer(rows: Sequence[Row], hidden: int, said: str) -> str:
+    return summary(rows, hidden) + (f"; {said}" if said else "")
 
 
 def fitting_columns(widths: dict[str, int], width: int) -> list[str]:

@@ -234,7 +234,9 @@ class Probe:
         missing = "not there: jobs that wait are cancelled only as they begin"
         yield Finding("scancel", Outcome.OK if scancel else Outcome.NOTE, scancel or missing)
         names = found["variables"].split()
-        yield Finding("environment", Outcome.OK, f"a job starts with {', '.join(names)}", {"names": names})
+        others = [name for name in names if not name.startswith("SLURM")]
+        text = f"a job starts with {len(names) - len(others)} variables of Slurm, and {', '.join(others) or 'no other'}"
+        yield Finding("environment", Outcome.OK, text, {"names": names})
 
 
 def profile_lines(

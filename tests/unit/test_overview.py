@@ -216,7 +216,7 @@ def test_watches_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(time, "sleep", pause)
     with RawServer(say(ANSWER, answer(b"", "503 No"))) as server:
-        result = jobs(server.url(), "--watch", "--interval", "7", FORCE_COLOR="1", COLUMNS="80", LINES="7")
+        result = jobs(server.url(), "--watch", "--interval", "7", FORCE_COLOR="1", COLUMNS="80", LINES="5")
 
     assert (result.exit_code, looks) == (0, [7, 7])
     assert "1 more above" in result.output
