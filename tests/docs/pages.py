@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("README.md", "docs/intro.md", "docs/further.md")
 
 _HEADING = re.compile(r"(#+) (.+)")
 _FENCE = re.compile(r" *```(\w*)")
@@ -97,7 +96,10 @@ class Page:
             inside = inside != is_fence
 
 
-PAGES = tuple(map(Page, NAMES))
+PAGES = tuple(map(Page, ("README.md", "docs/intro.md", "docs/further.md")))
+"""What users read; each block of code in these is run."""
+
+OTHER_PAGES = tuple(map(Page, ("CHANGELOG.md", "docs/design.md", "example_workflow/README.md")))
 
 
 def block_of(page: str, chapter: str, language: str) -> Block:

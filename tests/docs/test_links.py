@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.docs.catalog import rendered
-from tests.docs.pages import PAGES, ROOT, Page
+from tests.docs.pages import OTHER_PAGES, PAGES, ROOT, Page
 
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Repository"]
-ELSEWHERE = ("https://snakemake.github.io",)
-"""Sites of others."""
 
 
 def anchor(heading: str) -> str:
@@ -22,15 +21,15 @@ def anchor(heading: str) -> str:
 
 def target(page: Page, link: str) -> str | None:
     """What a link points to in this project, None for a page of others."""
-    if link.startswith(ELSEWHERE):
-        return None
     if link.startswith(REPOSITORY):
         path = link.removeprefix(REPOSITORY).removeprefix("/blob/main/")
         return path if path and not path.startswith("#") else f"README.md{path}"
-    return page.name + link if link.startswith("#") else link
+    if link.startswith("https://"):
+        return None
+    return page.name + link if link.startswith("#") else str(Path(page.name).parent / link)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Page) -> None:
     """Files of the project are there, and chapters have the anchors that are named."""
     for _, link in page.links():

@@ -15,9 +15,12 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from snakemake_executor_plugin_frceapi import ExecutorSettings
 from snakemake_executor_plugin_frceapi.cli import main
+from snakemake_executor_plugin_frceapi.immediate import MOST_UPSTREAM
 from snakemake_executor_plugin_frceapi.lookahead import OPT_OUT
+from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES
 from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, SBATCH_OPTIONS, SENT
 from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED
+from snakemake_executor_plugin_frceapi.wire.request import MAX_REQUEST_BYTES
 from tests.docs.pages import PAGES, ROOT, Page
 
 FURTHER = Page("docs/further.md")
@@ -77,10 +80,21 @@ def test_options_of_slurm_extra_are_those_that_are_read() -> None:
 
 
 def test_commands_are_those_of_the_console_command() -> None:
-    """The table has each command of ``frceapi``."""
-    named = {row[0].strip("`").split()[1] for row in FURTHER.rows("The command frceapi")}
+    """The table has each command of ``frceapi``, and no page names another."""
+    told = {row[0].strip("`").split()[1] for row in FURTHER.rows("The command frceapi")}
+    named = {word for page in PAGES for code in page.code() for word in re.findall(r"\bfrceapi ([a-z][a-z-]+)", code)}
 
-    assert named == set(main.commands)
+    assert told == set(main.commands)
+    assert named <= told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"more than {MOST_UPSTREAM} others", f"not under {MAX_REQUEST_BYTES:,} bytes", f"{GATE_MINUTES} minutes longer"],
+)
+def test_numbers_are_those_of_the_code(words: str) -> None:
+    """Limits that the text tells have the value of the code."""
+    assert words in FURTHER.prose
 
 
 @cache
