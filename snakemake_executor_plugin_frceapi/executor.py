@@ -56,7 +56,7 @@ class Executor(RemoteExecutor):
 
         self._shown: set[str] = set()
         self._signals = StopSignals()
-        self._unsettled: dict[Any, str] = {}
+        self._unsettled: dict[Any, tuple[str, set[Any]]] = {}
         self._closed = False
         try:
             self._parts = self._assemble()
@@ -70,6 +70,7 @@ class Executor(RemoteExecutor):
     def run_jobs(self, jobs: list[Any]) -> None:
         """Hand over jobs that are ready; each is submitted or fails."""
         self._signals.follow()
+        self._run_parts.refresh()
         convoy, notices = self._run_parts.convoy, list[Any]()
         for job in jobs:
             self.run_job_pre(job)
@@ -85,7 +86,6 @@ class Executor(RemoteExecutor):
     def _hand_over(self, job: Any) -> Sequence[Notice]:
         info = SubmittedJobInfo(job)
         try:
-            self._run_parts.refresh()
             ready = self._run_parts.spawning.ready(job)
             submission, notices = self._run_parts.preparation.prepare(ready, info)
         except Exception as error:  # noqa: BLE001 - code of the workflow runs here, and its error is that of one job
@@ -212,15 +212,17 @@ class Executor(RemoteExecutor):
         """Report that a job has ended well."""
         self._run_parts.legacy.note_ended(submission.token)
         self._run_parts.vanguard.note_succeeded(submission)
-        self._unsettled.update((info.job, submission.token) for info in submission.job_infos)
+        jobs = {info.job for info in submission.job_infos}
+        self._unsettled.update((job, (submission.token, jobs)) for job in jobs)
         for info in submission.job_infos:
             self._run_parts.vanguard.note_ended()
             self.report_job_success(info)
 
     def handle_job_success(self, job: Any) -> None:
         """Note that Snakemake has recorded a job, so that no later run asks what became of it."""
-        token = self._unsettled.pop(job, None)
-        if token and token not in list(self._unsettled.values()):
+        token, left = self._unsettled.pop(job, ("", set()))
+        left.discard(job)
+        if token and not left:
             self._run_parts.run.note_settled(token)
         self._run_parts.vanguard.note_finished(job)
         if self._run_parts.convoy:

@@ -6,7 +6,7 @@ Units stand in field names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, unique
 from typing import TypeAlias
 
@@ -215,3 +215,10 @@ class NotSent:
 
 
 SubmitOutcome: TypeAlias = Accepted | Refused | Unknown | NotSent
+
+
+def jsonable(value: object) -> object:
+    """Return what JSON takes of a value that it does not know: the fields of a dataclass, else its text."""
+    if is_dataclass(value):
+        return {item.name: getattr(value, item.name) for item in fields(value)}
+    return str(value)

@@ -20,12 +20,15 @@ def add_job(table: Path, rule: str, wildcards: Mapping[str, str], log_directory:
         log_directory: directory of its log.
         external_jobid: its number at Slurm.
     """
-    shown = wildcards_text(wildcards)
+    row = (external_jobid, rule, wildcards_text(wildcards), str(log_directory / f"{external_jobid}.log"))
     with suppress(OSError):
-        table.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            _append(table, _HEAD, os.O_EXCL)
-        _append(table, (external_jobid, rule, shown, str(log_directory / f"{external_jobid}.log")))
+        try:
+            _append(table, row)
+        except FileNotFoundError:
+            table.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                _append(table, _HEAD, os.O_CREAT | os.O_EXCL)
+            _append(table, row)
 
 
 def wildcards_text(wildcards: Mapping[str, str]) -> str:
@@ -48,9 +51,13 @@ def read_jobs(table: Path) -> dict[str, tuple[str, str, Path]]:
 
 def _append(table: Path, cells: Iterable[str], flags: int = 0) -> None:
     """Append a row by one write, so that rows of two threads or runs do not mix."""
-    row = "\t".join("".join(c if c.isprintable() else "?" for c in cell) for cell in cells) + "\n"
-    descriptor = os.open(table, os.O_WRONLY | os.O_APPEND | os.O_CREAT | flags, 0o666)
+    row = "\t".join(map(_on_one_line, cells)) + "\n"
+    descriptor = os.open(table, os.O_WRONLY | os.O_APPEND | flags, 0o666)
     try:
         os.write(descriptor, row.encode("utf-8", "backslashreplace"))
     finally:
         os.close(descriptor)
+
+
+def _on_one_line(cell: str) -> str:
+    return cell if cell.isprintable() else "".join(c if c.isprintable() else "?" for c in cell)

@@ -14,15 +14,16 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum, unique
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.job import JobRequest, Work
+from snakemake_executor_plugin_frceapi.job import JobRequest, Work, jsonable
 
 _PATTERN = "journal-*.jsonl"
+_FACTS = ("rule", "attempt", "works", "request", "log_directory", "upstream", "awaited", "posts")
 
 
 @unique
@@ -97,10 +98,7 @@ class Entry:
 
     def facts(self) -> dict[str, object]:
         """Return what an intent says of it."""
-        facts = asdict(self)
-        for name in ("token", "external_jobid", "ended", "closed"):
-            del facts[name]
-        return facts
+        return {name: getattr(self, name) for name in _FACTS}
 
     def after(self, event: Event, line: Mapping[str, Any]) -> Entry:
         """Return the entry after another line about it."""
@@ -201,7 +199,7 @@ class Journal:
     def _append(self, line: Mapping[str, object]) -> None:
         """Write a line, after what remained of one that did not fit on the disk."""
         stamped = {**line, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        text = json.dumps(stamped, ensure_ascii=True, default=str) + "\n"
+        text = json.dumps(stamped, ensure_ascii=True, default=jsonable) + "\n"
         data = ("\n" + text if self._torn else text).encode()
         self._torn = True
         while data:

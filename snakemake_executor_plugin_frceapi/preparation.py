@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -262,7 +262,7 @@ def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_dir
         "products": [product for work in job.works for product in work.products],
         "attempt": job.attempt,
         "jobname": job.jobname,
-        "request": asdict(request),
+        "request": request,
         "upstream": upstream,
         "log_directory": log_directory,
     }

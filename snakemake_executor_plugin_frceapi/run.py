@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from math import inf
 from typing import Any
 
@@ -162,7 +161,7 @@ class Run:
     def note_works(self, item: Submission, works: tuple[Work, ...]) -> None:
         """Note what a job that went ahead makes, and from what, so that a later run knows it again."""
         item.works = works
-        self._journal.note(Event.ATTACHED, item.token, works=[asdict(work) for work in works])
+        self._journal.note(Event.ATTACHED, item.token, works=works)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ or, where they unpack the sources, not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,27 @@ class Spawning:
 
     def command(self, job: Any, cores: int) -> str:
         """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""
+        return f"{self._begin} {self._arguments(job, cores).line()} {self._end}"
+
+    @cached_property
+    def _begin(self) -> str:
+        """What stands before the arguments that a job has of its own."""
         executor = self._executor
-        factory = self._workflow.spawned_job_args_factory
         before = self._workflow.remote_execution_settings.precommand
         parts = [
             f"{before} &&" if before else "",
             self._deployment(),
             quote([str(executor.get_python_executable()), "-m", "snakemake", "--snakefile", str(executor.snakefile)]),
-            self._arguments(job, cores).line(),
-            requote(factory.general_args(executor_common_settings=executor.common_settings)),
-            quote(["--mode", executor.get_exec_mode().item_to_choice()]),
         ]
         return " ".join(filter(None, parts))
+
+    @cached_property
+    def _end(self) -> str:
+        """What stands behind them."""
+        executor = self._executor
+        factory = self._workflow.spawned_job_args_factory
+        general = requote(factory.general_args(executor_common_settings=executor.common_settings))
+        return " ".join(filter(None, [general, quote(["--mode", executor.get_exec_mode().item_to_choice()])]))
 
     @property
     def _jobscript(self) -> str:

@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
+from snakemake_executor_plugin_frceapi.job import jsonable
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
 from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import End
@@ -91,14 +92,12 @@ class Spool:
         """
         # Made under another name, so that it is there completely or not at all, whenever this process is killed.
         hidden = self._hidden(token)
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.mkdir(mode=0o700)
         try:
-            hidden.chmod(0o700)
+            _make_new_directory(hidden)
             self._write_shared()
             _write_private(hidden / name, jobscript)
             _write_private(hidden / "run.sh", script.render())
-            _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=str))
+            _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=jsonable))
             _write_private(hidden / "control", "gate\n" if gated else "run\n")
             hidden.rename(self.job_directory(token))
         except (OSError, UnicodeError):
@@ -117,7 +116,7 @@ class Spool:
             content: the content of the file, which names it.
         """
         path = self._shared / f"{kind}-{sha256(content).hexdigest()[:16]}"
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
             self._unwritten[path] = content
         return path
 
@@ -316,14 +315,20 @@ def _write_private(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
         file.write(data)
+
+
+def _make_new_directory(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    if stat.S_IMODE(path.stat().st_mode) != 0o700:
+        path.chmod(0o700)
 
 
 def _make_private_directory(path: Path) -> None:
     try:
-        path.mkdir(mode=0o700)
-        path.chmod(0o700)
+        _make_new_directory(path)
     except FileExistsError:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

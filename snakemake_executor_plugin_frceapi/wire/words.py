@@ -117,6 +117,8 @@ def state_from_word(word: str) -> JobState:
 
 def printable(text: str, maximum: int = SHOWN_CHARACTERS) -> str:
     """Return a foreign text as one short line: no control characters, no terminal sequences."""
-    plain = _ESCAPE_SEQUENCE.sub("", text[: 20 * maximum])
-    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    plain = text[: 20 * maximum]
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else " " for c in _ESCAPE_SEQUENCE.sub("", plain))
+    line = " ".join(plain.split())
     return line if len(line) <= maximum else f"{line[: maximum - 1]}…"

@@ -147,6 +147,23 @@ def test_row_39_works_for_the_jobs_that_ended_and_forgets_them(
     assert not run.spool.has_jobs()
 
 
+def test_row_39_needs_few_operations_for_a_job(stepped: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network file system each is one or more round trips: some to write a run directory, some when it is over."""
+    run = stepped()
+    with operations(monkeypatch, run.top) as seen:
+        run.submission("written").prepare()
+    assert seen == {"os.mkdir": 1, "stat": 1, "open": 4, "os.rename": 1}
+    (item,) = run.submit("job")
+    run.service.lists(JobState.RUNNING, *JOBIDS[:1])
+    run.starts(item)
+    run.ends(item)
+    with operations(monkeypatch, run.top) as seen:
+        run.steps(2)
+    assert run.ended("succeeded") == ["job"]
+    assert seen.pop("os.scandir") >= 1  # the looks for ends, which are for all jobs
+    assert sum(seen.values()) <= 8  # the end and its owner, then the directory, whose files go by their names in it
+
+
 def test_row_39_looks_for_few_claims_of_submissions_without_an_answer(
     stepped: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,18 @@ def test_unpacks_sources_that_are_not_shared() -> None:
     assert words[words.index("&&", 4) + 1 :][:5] == ["python", "-m", "snakemake", "--snakefile", "workflow/Snakefile"]
 
 
+def test_writes_once_what_is_the_same_for_all_jobs() -> None:
+    """Snakemake is asked once for the arguments of the run, whatever the number of jobs."""
+    executor, asked = Executor(SharedFSUsage.SOURCES), list[int]()
+    executor.workflow.spawned_job_args_factory.general_args = lambda **_: asked.append(1) or "--force"
+    spawning = Spawning(executor, None)
+    commands = [spawning.command(job(), cores) for cores in (1, 2)]
+
+    assert asked == [1]
+    assert commands[0].replace("--cores 1", "--cores 2") == commands[1]
+    assert all(command.endswith(" --force --mode remote") for command in commands)
+
+
 def test_unpacks_nothing_that_is_shared() -> None:
     """Where the sources are shared, the job begins with its own Snakemake."""
     command = Spawning(Executor(SharedFSUsage.SOURCES), None).command(job(), 1)

@@ -208,10 +208,11 @@ def test_writes_no_job_before_what_it_shares(spool: Spool, monkeypatch: pytest.M
     """While a shared file cannot be written, or is written in part, there is neither it nor a run directory."""
     shared = spool.share("env", b"A=1\0")
 
-    def fail(descriptor: int, mode: int) -> None:
+    def fail(descriptor: int, mode: str) -> None:
+        os.close(descriptor)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fchmod", fail)
+    monkeypatch.setattr(os, "fdopen", fail)
     with pytest.raises(OSError, match="No space left"):
         write_job(spool, "t")
     assert list(shared.parent.iterdir()) == []
