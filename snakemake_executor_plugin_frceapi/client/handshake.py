@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,16 @@ class Greeting:
         challenge: ``WWW-Authenticate`` as sent.
         date: ``Date`` as sent.
         server: ``Server`` as sent.
+        asked: this machine's time before the request was sent.
+        answered: its time when the answer was there.
     """
 
     status_code: int
     challenge: str
     date: str
     server: str
+    asked: datetime
+    answered: datetime
 
 
 def proxy_of(config: ClientConfig) -> str:
@@ -117,13 +122,15 @@ def greet(config: ClientConfig) -> Greeting:
     encrypted = urlsplit(config.base_url).scheme == "https"
     with closing(_connection(config, _context(config) if encrypted else None)) as connection:
         _connect(connection, config)
+        asked = datetime.now(UTC)
         try:
             connection.request("GET", urlsplit(config.url_of("query_status")).path)
             answer = connection.getresponse()
         except (OSError, HTTPException, ValueError) as err:
             raise unreached(err, public_url(config.base_url)) from None
         said = {name: answer.getheader(name) or "" for name in ("WWW-Authenticate", "Date", "Server")}
-    return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"])
+    answered = datetime.now(UTC)
+    return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"], asked, answered)
 
 
 def trusted_place(config: ClientConfig) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -27,6 +27,9 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _CLOCK_SKEW_SECONDS = 300
 """How far two clocks may be apart for Kerberos: krb5.conf(5), ``clockskew``."""
 _NOTABLE_SKEW_SECONDS = 60
+
+_LOCAL_SECONDS = 60.0
+"""Time limit of a step that asks nobody: it is never short of time but on a machine that is."""
 
 
 class Examination:
@@ -55,19 +58,20 @@ class Examination:
         plain = None if encrypted else "not needed for a loopback address"
         yield self._step("tls", self._tls, 15, f"{host} did not shake hands", "dns", unless=plain)
         yield self._step("http", self._http, 15, f"{host} did not answer", "dns", "tls")
-        yield self._step("clock", self._clock, 1, "", "http")
+        yield self._step("clock", self._clock, _LOCAL_SECONDS, "", "http")
         yield self._step("authentication", self._authenticate, 40, f"{host} did not answer", "ticket", "http")
         yield self._step(
-            "ticket size", self._ticket_size, 1, "", "authentication", unless=None if kerberos else "there is none"
+            *("ticket size", self._ticket_size, _LOCAL_SECONDS, "", "authentication"),
+            unless=None if kerberos else "there is none",
         )
-        yield self._step("query_status", self._query_status, 5, "", "authentication")
+        yield self._step("query_status", self._query_status, _LOCAL_SECONDS, "", "authentication")
         yield self._step("submit_job", self._submit_job, 40, f"{host} did not answer", "authentication")
 
     def _step(
         self,
         name: str,
         look: Callable[[], Seen],
-        seconds: float = 1.0,
+        seconds: float = _LOCAL_SECONDS,
         silent: str = "",
         *needed: str,
         unless: str | None = None,
@@ -134,12 +138,10 @@ class Examination:
         return Seen(text, facts)
 
     def _clock(self) -> Seen:
-        now = datetime.now(UTC)
         try:
-            theirs = parsedate_to_datetime(self._greeting.date if self._greeting else "")
+            seconds = seconds_ahead(self._greeting) if self._greeting else 0
         except ValueError:
             return Seen("the answer has no date", outcome=Outcome.NOTE)
-        seconds = round((now - theirs).total_seconds())
         outcome, text = judge_clock(seconds)
         return Seen(text, {"ahead_seconds": seconds}, outcome)
 
@@ -188,6 +190,19 @@ class Examination:
                     "`frceapi jobs`"
                 )
         raise TransientFault(f"no refusal of an empty request: {outcome.message}")
+
+
+def seconds_ahead(greeting: Greeting) -> int:
+    """Return by how much this machine's clock is surely ahead of the service's; negative: behind.
+
+    The answer was dated between the request and its arrival, which may have taken long.
+
+    Raises:
+        ValueError: the answer has no date.
+    """
+    theirs = parsedate_to_datetime(greeting.date)
+    earliest, latest = ((moment - theirs).total_seconds() for moment in (greeting.asked, greeting.answered))
+    return round(max(earliest, 0) + min(latest, 0))
 
 
 def judge_clock(ahead_seconds: float) -> tuple[Outcome, str]:

@@ -28,7 +28,7 @@ WALL_CLOCK_USES = {
     ("cli.jobs", "datetime.now"): "for people",
     ("cli.jobs", "astimezone"): "for people",
     ("client", "datetime.now"): "how long a service asks to wait, which has a limit",
-    ("doctor.connection", "datetime.now"): "how far it is from the service's",
+    ("client.handshake", "datetime.now"): "how far it is from the service's",
     ("doctor.connection", "astimezone"): "for people",
     ("doctor.probe", "time.time"): "for people",
     ("identity", "st_mtime_ns"): "whether an input is the same file, never which is older",

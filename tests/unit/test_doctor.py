@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from click.testing import CliRunner
 
 from snakemake_executor_plugin_frceapi.cli import main
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client.handshake import Greeting
 from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome
-from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock
+from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock, seconds_ahead
 from snakemake_executor_plugin_frceapi.doctor.probe import profile_lines
 from snakemake_executor_plugin_frceapi.doctor.step import Seen, find
 from snakemake_executor_plugin_frceapi.sandbox import Sandbox, SandboxConfig
@@ -57,6 +59,19 @@ def test_judges_the_clock(ahead_seconds: int, outcome: Outcome, text: str) -> No
 
     assert judged is outcome
     assert said.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "ahead_seconds"),
+    [(0, 0, 0), (-3, 9, 0), (0.4, 0.9, 0), (30, 45, 30), (-90, -75, -75)],
+    ids=["at once", "slow", "within a second", "ahead", "behind"],
+)
+def test_takes_no_slow_answer_for_a_wrong_clock(asked: float, answered: float, ahead_seconds: int) -> None:
+    """What is surely a difference of the clocks does not grow with the time that the answer took."""
+    asked_at, answered_at = (datetime.fromtimestamp(1_000_000_000 + moment, UTC) for moment in (asked, answered))
+    greeting = Greeting(401, "", "Sun, 09 Sep 2001 01:46:40 GMT", "", asked_at, answered_at)
+
+    assert seconds_ahead(greeting) == ahead_seconds
 
 
 def test_ends_a_step_that_gets_no_answer() -> None:
