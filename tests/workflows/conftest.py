@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+import re
+import shlex
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.sandbox import Job, Sandbox, SandboxConfig
+from snakemake_executor_plugin_frceapi.sandbox import Fault, Job, Reply, Sandbox, SandboxConfig
 from tests.quick_jobs import quick_jobscript
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.02
-_LAST_MOMENT_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -95,17 +94,32 @@ class Workflow:
         """Their states."""
         return [job.state.value for job in self.jobs]
 
-    @property
-    def most_at_once(self) -> int:
-        """The most jobs that the service has had at the same time, each from its submission to its end.
+    def final_jobs(self) -> list[Job]:
+        """Wait until nothing of any job runs, and return all jobs, oldest first.
 
-        A job records its end a moment before it is over, and another one may come in that moment. The short jobs that
-        cancel others are none of the workflow's.
+        A run is over when its last job has recorded its end, and for the service that job ends a moment later.
         """
-        jobs = [job for job in self.jobs if "\nscancel " not in job.submission.script]
-        ends = [max(job.submitted_at, (job.ended_at or math.inf) - _LAST_MOMENT_SECONDS) for job in jobs]
-        steps = [*((job.submitted_at, 1) for job in jobs), *((end, -1) for end in ends)]
-        return max(accumulate((step for _, step in sorted(steps)), initial=0))
+        self.wait_for(lambda: all(job.is_final for job in self.jobs), "an empty queue")
+        return self.jobs
+
+    def final_states(self) -> list[str]:
+        """Wait until nothing of any job runs, and return their states."""
+        return [job.state.value for job in self.final_jobs()]
+
+    def watch_queue(self) -> list[int]:
+        """Return a list that gets, at each submission from now on, the number of jobs that are not over then.
+
+        A job is over when it has recorded its end, which is a moment before it has ended for the service. The short
+        jobs that cancel others have no run directory, and are not counted.
+        """
+        counts: list[int] = []
+
+        def count(reply: Reply) -> Reply:
+            counts.append(sum(job.ended_at is None and _has_recorded_no_end(job) for job in self.jobs))
+            return reply
+
+        self.sandbox.faults.add(Fault(after=count), call="submit_job")
+        return counts
 
     def calls(self, call: str) -> int:
         """Return how many requests of one call have come."""
@@ -171,6 +185,13 @@ def workflow(tmp_path: Path) -> Iterator[MakeWorkflow]:
         yield make
 
 
+def _has_recorded_no_end(job: Job) -> bool:
+    """Return whether a job has a run directory, in which there is no end."""
+    found = re.search(r"^d=(.+)$", job.submission.script, re.MULTILINE)
+    directory = Path(*shlex.split(found[1])) if found else None
+    return directory is not None and directory.exists() and not any(directory.glob("end.*"))
+
+
 def _environment(caller: Mapping[str, str], tmp_path: Path, url: str) -> dict[str, str]:
     """The caller's variables with a home of the test's own, and nothing that another Snakemake or cluster left."""
     home = tmp_path / "home"
@@ -187,5 +208,6 @@ def _default_arguments() -> list[str]:
         "--seconds-between-status-checks": "1",
         "--frceapi-partition": "norm",
         "--frceapi-init-seconds-before-status-checks": "0",
+        "--frceapi-cancel-timeout": "200",
     }
     return ["--nocolor", *(word for pair in settings.items() for word in pair)]

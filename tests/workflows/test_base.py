@@ -22,7 +22,7 @@ class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):  # ty
         # One rule asks for 5 MB, less than Snakemake itself needs: memory is not looked at.
         with Sandbox(SandboxConfig(cpus=8, mem_mb=64_000, memory_interval=3600.0)) as self.sandbox:
             yield
-            assert {job.state.value for job in self.sandbox.jobs.values()} == {"COMPLETED"}
+            assert {self.sandbox.wait(jobid).state.value for jobid in self.sandbox.jobs} == {"COMPLETED"}
 
     def get_executor(self) -> str:
         """The executor's name."""

@@ -24,7 +24,7 @@ _SNAKEFILE = """
         shell: "exit 99"
 """
 
-_WORK = "echo at work; while [ ! -e go ]; do sleep 0.05; done; echo done"
+_WORK = "echo at work; touch said-$SLURM_JOB_ID; while [ ! -e go ]; do sleep 0.05; done; echo done"
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def flow(workflow: MakeWorkflow, monkeypatch: pytest.MonkeyPatch) -> Workflow:
 def running(flow: Workflow) -> Running:
     """Its Snakemake, with two jobs at work and a third in the queue."""
     started = flow.start("--keep-going", "--frceapi-keep-successful-logs")
-    flow.wait_for(lambda: len(flow.lines("ledger")) == 2, "two jobs at work")
-    flow.wait_for(lambda: len(flow.jobs) == 3, "a third in the queue")
+    flow.wait_for(lambda: len(flow.files("said-*")) == 2, "two jobs at work")
+    flow.wait_for(lambda: started.text().count("Submitted job") == 3, "three jobs that Snakemake knows of")
     return started
 
 

@@ -369,7 +369,7 @@ def test_jobs_that_cannot_be_submitted_fail_by_name(workflow: MakeWorkflow) -> N
     for name, (_, words) in _NOT_EXPRESSIBLE.items():
         _line(result, "message: The job was not submitted", *words)
         assert f"Error in rule {name}:" in result.output
-    assert flow.states == ["COMPLETED"]
+    assert flow.final_states() == ["COMPLETED"]
     assert flow.files("good") == ["good"]
     assert flow.files(".snakemake/frceapi/*/jobs/**/*") == []
 
@@ -485,7 +485,7 @@ def test_exceeded_limit_names_the_line_that_raises_it(
 
     _line(result, "failed", f"state {state}")
     _line(result, "It asked for", remedy)
-    assert flow.states == [state]
+    assert flow.final_states() == [state]
 
 
 def test_node_without_the_run_directory_is_suspected(workflow: MakeWorkflow) -> None:
@@ -504,7 +504,7 @@ def test_node_without_the_run_directory_is_suspected(workflow: MakeWorkflow) -> 
     result = flow.run("--frceapi-marker-grace", "2")
 
     _line(result, "of rule a failed and left nothing in", "the nodes seem not to share it", "--shared-fs-usage none")
-    assert [job.exit_code for job in flow.jobs] == [66]
+    assert [job.exit_code for job in flow.final_jobs()] == [66]
 
 
 def test_job_cancelled_by_others_fails_by_name(workflow: MakeWorkflow) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply
+from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply, SandboxConfig
 from snakemake_executor_plugin_frceapi.sandbox.faults import Faults, Rows
 from tests.ledger import assert_each_once
 
@@ -80,24 +80,26 @@ def test_submissions_without_an_answer_run_once(workflow: MakeWorkflow) -> None:
 
 def test_twins_run_once(workflow: MakeWorkflow) -> None:
     """A submission that was sent again because its first job waited runs once; the other ends at once."""
-    flow = workflow(_MANY)
-    flow.use_quick_jobs()
+    flow = workflow(_MANY, config=SandboxConfig(cpus=_COUNT + 2, mem_mb=64_000))
+    flow.use_quick_jobs("until [ -e go ]; do sleep 0.1; done")
     flow.sandbox.hold()
     flow.sandbox.faults.drop_after(call="submit_job", count=2)
     running = flow.start("--jobs", "20", "--frceapi-unknown-grace", "2")
     flow.wait_for(lambda: len(flow.jobs) == _COUNT + 2, "second submissions")
     flow.sandbox.release()
+    flow.wait_for(lambda: sum(job.is_final for job in flow.jobs) == 2, "the ends of the twins")
+    flow.write("go", "")
     result = running.wait()
 
     assert result.exit_code == 0, result.output
     assert _runs(flow) == _EACH_ONCE
-    assert sorted(job.exit_code for job in flow.jobs if job.exit_code is not None) == [0] * _COUNT + [75] * 2
+    assert sorted(job.exit_code for job in flow.final_jobs() if job.exit_code is not None) == [0] * _COUNT + [75] * 2
 
 
 def test_status_requests_that_fail_are_no_evidence(workflow: MakeWorkflow) -> None:
     """Listings that fail, are empty or hide jobs change nothing."""
     flow = workflow(_MANY)
-    flow.use_quick_jobs("sleep 4")
+    flow.use_quick_jobs("until [ -e go ]; do sleep 0.1; done")
     arms: list[Arm] = [
         lambda faults: faults.status_code(503),
         lambda faults: faults.empty_listing(),
@@ -108,6 +110,9 @@ def test_status_requests_that_fail_are_no_evidence(workflow: MakeWorkflow) -> No
     flow.wait_for(lambda: len(flow.jobs) == _COUNT, "submissions")
     flow.sandbox.faults.hide(*list(flow.sandbox.jobs)[:4], call="query_status")
     flow.sandbox.faults.add(_one_after_another(itertools.cycle(arms)), call="query_status")
+    asked = flow.calls("query_status")
+    flow.wait_for(lambda: flow.calls("query_status") > asked + len(arms), "each of them")
+    flow.write("go", "")
     result = running.wait()
 
     assert result.exit_code == 0, result.output

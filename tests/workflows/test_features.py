@@ -28,7 +28,7 @@ def test_second_run_has_nothing_to_do(workflow: MakeWorkflow) -> None:
     flow.succeed()
 
     assert flow.read("b.txt") == "a\na\n"
-    assert flow.states == ["COMPLETED", "COMPLETED"]
+    assert flow.final_states() == ["COMPLETED", "COMPLETED"]
     assert flow.left_in_run_directory() == []
     assert "Nothing to be done" in flow.succeed().output
 
@@ -96,7 +96,7 @@ def test_checkpoint_decides_about_the_jobs_behind_it(workflow: MakeWorkflow) -> 
     flow.succeed()
 
     assert flow.read("gathered.txt") == "X\nY\n"
-    assert flow.states == ["COMPLETED"] * 4
+    assert flow.final_states() == ["COMPLETED"] * 4
 
 
 def test_groups_are_one_job_each(workflow: MakeWorkflow) -> None:

@@ -77,11 +77,6 @@ def sent(flow: Workflow, output: str) -> dict[str, set[str]]:
     return found
 
 
-def is_over(flow: Workflow) -> bool:
-    """Return whether no job waits or runs."""
-    return not {"PENDING", "RUNNING"} & set(flow.states)
-
-
 def planned(flow: Workflow) -> list[str]:
     """Return the rules that Snakemake would run now."""
     lines = flow.succeed("-n").output.splitlines()
@@ -129,7 +124,7 @@ def test_submits_all_and_ends(workflow: MakeWorkflow) -> None:
     assert planned(flow) == ["a", "all", "b", "c", "d", "e"]
 
     flow.write("go", "")
-    flow.wait_for(lambda: is_over(flow), "the end of all jobs")
+    flow.final_jobs()
     assert planned(flow) == []
     flow.succeed()
     assert_all_is_recorded(flow, OUTPUTS)
@@ -143,7 +138,7 @@ def test_wait_stays_until_all_have_ended(workflow: MakeWorkflow) -> None:
     flow = diamond(workflow)
     result = flow.succeed(*AND_WAIT)
 
-    assert flow.states == ["COMPLETED"] * 5
+    assert flow.final_states() == ["COMPLETED"] * 5
     assert [result.output.count(f"{number} of 6 steps") for number in range(1, 6)] == [1] * 5
     assert_each_once(flow.lines("ledger"), OUTPUTS)
     assert not flow.lines("too_early")
@@ -237,7 +232,7 @@ def test_next_run_replaces_what_waits_for_a_job_that_has_changed(workflow: MakeW
     result = running.wait()
 
     assert result.exit_code == 0, result.output
-    flow.wait_for(lambda: is_over(flow), "the end of all jobs")
+    flow.final_jobs()
     assert "does not serve, its code, parameters, inputs or outputs are others now" in result.output
     assert_each_once(flow.lines("ledger"), OUTPUTS)
     assert not flow.lines("too_early")
@@ -265,7 +260,7 @@ def test_wait_cleans_up_after_a_failure(workflow: MakeWorkflow) -> None:
     assert result.exit_code == 1
     assert "Of 5 jobs 1 failed, and what waits for them does not run: d (1)." in result.output
     assert result.output.count("Error in rule") == 1
-    assert sorted(set(flow.states)) == ["CANCELLED", "COMPLETED", "FAILED"]
+    assert sorted(set(flow.final_states())) == ["CANCELLED", "COMPLETED", "FAILED"]
     begun = sorted(line.split()[1] for line in flow.lines("ledger") if line.startswith("begin"))
     assert begun == ["a.txt", "b.txt", "c.txt", "e.txt"]
     assert (flow.directory / "d.txt").stat().st_mtime == 1_000_000_000
@@ -282,7 +277,7 @@ def test_the_truth_is_known_after_a_failure_that_nobody_saw(workflow: MakeWorkfl
     """Without anybody there, Slurm keeps what waits for the failed job from running, and the next run makes it."""
     flow, result = failing(workflow, *AT_ONCE)
     assert result.exit_code == 0, result.output
-    flow.wait_for(lambda: is_over(flow), "the end of all jobs")
+    flow.final_jobs()
 
     assert flow.read("d.txt") == "old\n"
     assert "d" in planned(flow)
@@ -304,10 +299,10 @@ def test_ctrl_c_while_waiting_does_what_on_exit_says(workflow: MakeWorkflow, on_
     running.signal(signal.SIGINT)
     assert running.wait().exit_code == 1
     flow.write("go", "")
-    flow.wait_for(lambda: is_over(flow), "the end of all jobs")
+    flow.final_jobs()
 
     if on_exit == "leave":
-        assert flow.states == ["COMPLETED"] * 5
+        assert flow.final_states() == ["COMPLETED"] * 5
         assert "5 jobs are left to run on" in running.text()
     else:
         assert "COMPLETED" not in flow.states
@@ -352,12 +347,12 @@ def test_a_twin_harms_nothing(workflow: MakeWorkflow, arguments: tuple[str, ...]
     result = running.wait()
 
     assert result.exit_code == 0, result.output
-    flow.wait_for(lambda: is_over(flow), "the end of all jobs")
+    flow.final_jobs()
     assert_each_once(flow.lines("ledger"), ["a.txt", "b.txt"])
     if arguments == AT_ONCE:
-        assert flow.states == ["COMPLETED"] * 3
+        assert flow.final_states() == ["COMPLETED"] * 3
     else:
-        assert flow.states == ["COMPLETED", "FAILED", "CANCELLED", "COMPLETED"]
+        assert flow.final_states() == ["COMPLETED", "FAILED", "CANCELLED", "COMPLETED"]
     flow.succeed()
     assert_all_is_recorded(flow, ["a.txt", "b.txt"])
     assert_nothing_is_left(flow)

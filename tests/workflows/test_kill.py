@@ -42,7 +42,7 @@ def test_killed_runs_are_resumed(workflow: MakeWorkflow, kills: int, shape: tupl
 
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), expected)
-    flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
+    flow.final_jobs()
     codes = [[job.exit_code for job in jobs] for jobs in submissions(flow)]
     assert len(codes) == len(expected)
     assert [found for found in codes if found != [_OWNER] + [_TWIN] * (len(found) - 1)] == []

@@ -49,7 +49,7 @@ def test_each_payload_runs_once_whatever_happens_to_requests(workflow: MakeWorkf
     flow.wait_for(lambda: len(flow.jobs) >= count * 1.1, "twins", _LONGEST_SECONDS)
     flow.sandbox.release()
     result = running.wait(_LONGEST_SECONDS)
-    flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
+    flow.final_jobs()
 
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), [f"out/{number}" for number in range(count)])

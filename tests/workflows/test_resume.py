@@ -69,7 +69,7 @@ def test_next_run_adopts_finished_running_and_pending_jobs(workflow: MakeWorkflo
 
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), _OUTPUTS)
-    assert flow.states == ["COMPLETED"] * len(_OUTPUTS)
+    assert flow.final_states() == ["COMPLETED"] * len(_OUTPUTS)
     assert flow.calls("submit_job") == len(_OUTPUTS)
     assert "Nothing to be done" in flow.succeed("--dry-run").output
     assert flow.left_in_run_directory() == []
@@ -132,13 +132,12 @@ def test_pending_jobs_outlive_their_run(workflow: MakeWorkflow, number: signal.S
     running.signal(number)
     assert running.wait().exit_code != 0
     flow.sandbox.release()
-    for jobid in flow.sandbox.jobs:
-        flow.sandbox.wait(jobid)
+    assert flow.final_states() == ["COMPLETED"] * 2
     if number == signal.SIGKILL:
         flow.succeed("--unlock")
     flow.succeed("--rerun-incomplete")
 
-    assert flow.states == ["COMPLETED"] * 2
+    assert len(flow.jobs) == 2
     assert_each_once(flow.lines("ledger"), ["real/shell", "real/script"])
     assert flow.read("real/shell") == flow.read("real/script") == "content\n"
     assert flow.files(".snakemake/frceapi/**/*") == []
@@ -198,7 +197,7 @@ def test_job_that_has_changed_is_cancelled_and_submitted_anew(
     flow.sandbox.release()
     flow.write("go", "")
     result = running.wait()
-    flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
+    flow.final_jobs()
     old, new = flow.jobs
 
     assert result.exit_code == 0, result.output
@@ -235,12 +234,13 @@ def test_submission_without_an_answer_at_the_kill_runs_once(
     _killed(flow, running)
     if starts:
         flow.sandbox.release()
+        flow.wait_for(lambda: _begun(flow), "its claim")
     running = flow.start("--rerun-incomplete", "--frceapi-unknown-grace", "2")
     if not starts:
         flow.wait_for(lambda: len(flow.jobs) == 2, "a twin")
         flow.sandbox.release()
     result = running.wait()
-    flow.wait_for(lambda: all(job.is_final for job in flow.jobs), "an empty queue")
+    flow.final_jobs()
 
     assert result.exit_code == 0, result.output
     assert_each_once(flow.lines("ledger"), ["out.txt"])
@@ -256,7 +256,7 @@ def test_submission_that_arrives_after_the_next_run_has_sent_it_again_runs_once(
 
     def hang() -> None:
         arrived.set()
-        gate.wait(60)
+        gate.wait(300)
 
     flow.sandbox.faults.add(Fault(before=hang), call="submit_job", count=1)
     running = flow.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_frceapi.sandbox import Fault, Job
+from snakemake_executor_plugin_frceapi.sandbox import Fault
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow, Workflow
@@ -46,10 +46,6 @@ def _said(output: str, *words: str) -> str:
     return found[0]
 
 
-def _exit_codes(jobs: list[Job]) -> list[int | None]:
-    return [job.exit_code for job in jobs]
-
-
 def test_directory_that_nodes_do_not_see_ends_the_run(workflow: MakeWorkflow) -> None:
     """Of forty jobs the first that comes to a node ends the run, with one message that says what to do."""
     flow = workflow(_MANY)
@@ -62,7 +58,7 @@ def test_directory_that_nodes_do_not_see_ends_the_run(workflow: MakeWorkflow) ->
     assert "Error in rule" not in result.output
     line = _said(result.output, "of rule one failed and left nothing in", "--shared-fs-usage none")
     assert "Start it in a directory that is shared" in line
-    assert set(_exit_codes(flow.jobs)) == {66}
+    assert {job.exit_code for job in flow.final_jobs()} == {66}
     assert len(flow.jobs) <= 6
     assert flow.lines("ledger") == []
 
@@ -72,7 +68,7 @@ def test_service_that_refuses_every_job_ends_the_run(workflow: MakeWorkflow) -> 
     flow = workflow(_MANY)
     flow.use_quick_jobs()
     flow.sandbox.faults.refuse("backend_query_job_submission_failed", call="submit_job")
-    result = flow.run(*_PATIENT, "--jobs", "20")
+    result = flow.run(*_PATIENT, "--jobs", "6")
 
     assert result.exit_code == 1, result.output
     line = _said(result.output, "jobs were not submitted: ", "Snakemake gives up")

@@ -56,17 +56,11 @@ def _one_line(result: Result, *words: str) -> str:
     return found[0]
 
 
-def _everything_is_gone(flow: Workflow) -> bool:
-    return all(job.is_final for job in flow.jobs)
-
-
 def _let_go(flow: Workflow) -> None:
     """Let the jobs run to their end, and see that each was started once and ends well."""
     flow.write("go", "")
-    for jobid in flow.sandbox.jobs:
-        flow.sandbox.wait(jobid)
 
-    assert flow.states == ["COMPLETED"] * 4
+    assert flow.final_states() == ["COMPLETED"] * 4
     assert len(_begun(flow)) == len(_ended(flow)) == 4
     assert flow.files("*.txt") == [f"{number}.txt" for number in range(4)]
 
@@ -84,7 +78,7 @@ def test_signal_ends_running_and_pending_jobs(workflow: MakeWorkflow, number: si
     assert result.exit_code > 0
     _one_line(result, "Cancelling 4 jobs", "Ctrl-C")
     _one_line(result, "All of them have ended")
-    flow.wait_for(lambda: _everything_is_gone(flow), "the end of all jobs")
+    flow.final_jobs()
     assert len(_begun(flow)) == 2
     assert _ended(flow) == []
     assert flow.files(".snakemake/frceapi/**/*") == []
@@ -113,7 +107,7 @@ def test_ctrl_c_ends_a_job_whose_submission_is_under_way(workflow: MakeWorkflow)
     result = running.wait()
 
     _one_line(result, "Cancelling 1 job;")
-    flow.wait_for(lambda: _everything_is_gone(flow), "the end of the job")
+    flow.final_jobs()
     assert _ended(flow) == []
 
 
@@ -128,7 +122,8 @@ def test_ctrl_c_ends_jobs_of_a_service_that_hangs(workflow: MakeWorkflow) -> Non
     result = running.wait()
 
     _one_line(result, "All of them have ended")
-    assert _everything_is_gone(flow)
+    flow.final_jobs()
+    assert _ended(flow) == []
 
 
 def test_ctrl_c_at_the_start_is_no_traceback(workflow: MakeWorkflow) -> None:
@@ -182,7 +177,7 @@ def test_second_signal_prints_live_jobs_and_ends(workflow: MakeWorkflow, number:
     assert "scancel" not in result.output
     assert flow.states == ["PENDING"] * 4
     flow.sandbox.release()
-    flow.wait_for(lambda: _everything_is_gone(flow), "the end of all jobs")
+    flow.final_jobs()
     assert _begun(flow) == []
 
 
@@ -198,7 +193,7 @@ def test_cancel_that_takes_too_long_prints_live_jobs(workflow: MakeWorkflow) -> 
 
     _one_line(result, "4 jobs may still be alive", *flow.sandbox.jobs)
     flow.sandbox.release()
-    flow.wait_for(lambda: _everything_is_gone(flow), "the end of all jobs")
+    flow.final_jobs()
     assert _begun(flow) == []
 
 
@@ -270,7 +265,7 @@ def test_ignored_hangup_stays_ignored(workflow: MakeWorkflow) -> None:
     result = running.wait()
 
     assert result.exit_code == 0, result.output
-    assert flow.states == ["COMPLETED"] * 4
+    assert flow.final_states() == ["COMPLETED"] * 4
 
 
 _BREAKING = """
@@ -314,7 +309,7 @@ def test_run_survives_the_loss_of_its_listing_of_ends(workflow: MakeWorkflow) ->
     result = running.wait()
 
     assert result.exit_code == 0, result.output
-    assert flow.states == ["COMPLETED"] * 4
+    assert flow.final_states() == ["COMPLETED"] * 4
 
 
 # The ordinary end -----------------------------------------------------------------------------------------------------
@@ -343,7 +338,7 @@ def test_error_lets_running_jobs_finish(workflow: MakeWorkflow) -> None:
     result = running.wait()
 
     assert result.exit_code > 0
-    assert sorted(flow.states) == ["COMPLETED", "FAILED"]
+    assert sorted(flow.final_states()) == ["COMPLETED", "FAILED"]
     assert flow.files("*.txt") == ["good.txt"]
     assert "Cancelling" not in result.output
 
@@ -353,7 +348,7 @@ def test_run_does_not_wait_for_the_next_status_request(workflow: MakeWorkflow) -
     flow = workflow(_FOUR_JOBS)
     flow.use_quick_jobs()
     running = flow.start("--seconds-between-status-checks", "600")
-    result = running.wait(120)
+    result = running.wait()
 
     assert result.exit_code == 0, result.output
     assert flow.calls("query_status") <= 3

@@ -53,6 +53,7 @@ def test_killed_snakemake_takes_up_its_jobs(workflow: MakeWorkflow) -> None:
     flow.use_quick_jobs("while [ ! -e go-${output#out/} ]; do sleep 0.1; done")
     running = flow.start()
     flow.wait_for(lambda: len(flow.lines("ledger")) == 2, "two jobs that run")
+    flow.wait_for(lambda: running.text().count("Submitted job") == 2, "two jobs that Snakemake knows of")
     running.kill()
     flow.write("go-good", "")
     flow.wait_for(lambda: "COMPLETED" in flow.states, "the end of one of them")
