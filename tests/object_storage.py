@@ -11,7 +11,8 @@ from pathlib import Path
 
 import requests
 
-from tests.cluster.daemons import Daemon, free_ports
+from tests.cluster.daemons import Daemon
+from tests.ports import free_ports
 
 BUCKET = "bucket"
 CREDENTIALS = "[default]\naws_access_key_id = anybody\naws_secret_access_key = anything\n"

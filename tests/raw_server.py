@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Self
 
+from tests.ports import listen
+
 SECRET = "s3cr3t-of-the-sandbox"
 ACCEPTED = b'{"status": "call_success", "reason": "12"}'
 HEAD = b"HTTP/1.1 200 Success\r\nContent-Type: application/json\r\n"
@@ -89,7 +91,7 @@ class RawServer:
     def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, *, reads: bool = True) -> None:
         self._handler = handler
         self._reads = reads
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listen()
         self._filling: list[socket.socket] = []
         self._open: list[socket.socket] = []
         self._acceptor = threading.Thread()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0
 _START_SECONDS = 60.0
 _COMMAND_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
@@ -137,13 +137,6 @@ def _finished(
         check=False,
         timeout=_COMMAND_SECONDS,
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Return different TCP ports of the loopback address that nobody listens on at this moment."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
 
 
 def listens(port: int) -> bool:

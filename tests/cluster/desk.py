@@ -147,5 +147,6 @@ def _default_arguments() -> list[str]:
         "--frceapi-partition": "norm",
         "--frceapi-default-mem-mb-per-cpu": "400",
         "--frceapi-init-seconds-before-status-checks": "0",
+        "--frceapi-cancel-timeout": "200",
     }
     return ["--nocolor", *(word for pair in settings.items() for word in pair)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from tests.cluster.daemons import Daemon, free_ports, listens, run
+from tests.cluster.daemons import Daemon, listens, run
+from tests.ports import free_ports
 
 REALM = "NIH.TEST"
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.daemons import Daemon, RigError, free_ports, run, succeeds
+from tests.cluster.daemons import Daemon, RigError, run, succeeds
+from tests.ports import free_ports
 
 CLUSTER_NAME = "fnlcr"
 NODE = "node1"
@@ -18,7 +19,7 @@ CPUS = 64
 MEM_MB = 512_000
 
 _PARTS = 3
-_DRAIN_SECONDS = 30.0
+_DRAIN_SECONDS = 120.0
 _PAUSE_SECONDS = 0.2
 
 _SLURM_CONF = """\
@@ -29,7 +30,7 @@ SlurmdUser={user}
 SlurmctldPort={controller_port}
 SlurmdPort={node_port}
 AuthType=auth/munge
-AuthInfo=socket={directory}/munge.socket,cred_expire=5
+AuthInfo=socket={directory}/munge.socket,cred_expire=15
 CredType=cred/munge
 StateSaveLocation={directory}/state
 SlurmdSpoolDir={directory}/spool
@@ -96,12 +97,12 @@ class SlurmOptions:
 
     Attributes:
         min_job_age: seconds after its end during which Slurm knows a job.
-        kill_wait: seconds between SIGTERM and SIGKILL.
+        kill_wait: seconds between SIGTERM and SIGKILL; 30 is Slurm's own.
         hidden: a directory that jobs see empty, None: they see all.
     """
 
     min_job_age: int = 300
-    kill_wait: int = 5
+    kill_wait: int = 30
     hidden: Path | None = None
 
 

@@ -131,8 +131,8 @@ def test_row_19_expired_ticket_is_fatal_at_the_start(desk: Desk) -> None:
 
 def test_row_20_ticket_that_expires_in_mid_run_pauses_submissions(desk: Desk) -> None:
     """Jobs go on, submissions wait, and after ``kinit`` all goes on by itself."""
-    desk.kinit("-l", "10s")
     running = begin(desk)
+    desk.kinit("-l", "1s")
     pause(desk, running, "expired on")
     desk.kinit()
 

@@ -50,12 +50,12 @@ def test_request_without_ticket_is_refused(desk: Desk) -> None:
 
 def test_job_that_slurm_forgot_is_still_listed(tmp_path: Path) -> None:
     """The listing remembers ends that squeue no longer shows."""
-    with running_rig(SlurmOptions(min_job_age=2)) as rig:
+    with running_rig(SlurmOptions(min_job_age=10)) as rig:
         desk = Desk(tmp_path, rig)
         desk.kinit()
         desk.write("Snakefile", _CHAIN)
         result = desk.run()
-        desk.wait_for(lambda: not rig.slurm.run("squeue", "-h", "--states=all"), "that Slurm forgets the jobs")
+        desk.wait_for(lambda: not rig.slurm.run("squeue", "-h", "--states=all"), "that Slurm forgets the jobs", 120)
         listed = desk.listing()
 
     assert result.exit_code == 0, result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -97,7 +98,13 @@ def write_workflow(desk: Desk, end: str = "true") -> None:
 def files_with(directory: Path, content: bytes | re.Pattern[bytes]) -> list[Path]:
     """Return the files below a directory that hold something."""
     pattern = re.compile(re.escape(content)) if isinstance(content, bytes) else content
-    return [path for path in directory.rglob("*") if path.is_file() and pattern.search(path.read_bytes())]
+    found = []
+    for path in directory.rglob("*"):
+        # The daemons of the cluster write their files anew and remove them meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and pattern.search(path.read_bytes()):
+                found.append(path)
+    return found
 
 
 @pytest.mark.parametrize("end", ["true", "exit 3"])

@@ -117,7 +117,7 @@ def test_jobs_are_cancelled_from_within_the_cluster(separate_desk: SeparateDesk)
     """At Ctrl-C the jobs are ended by one that runs scancel there, and leave no directory behind."""
     desk = separate_desk
     _write_workflow(desk)
-    running = desk.start("--frceapi-cancel-timeout", "30", "--frceapi-job-setup", "sleep 60")
+    running = desk.start("--frceapi-job-setup", "sleep 600")
     desk.wait_for(lambda: "RUNNING" in _states(desk), "a job that runs")
     running.interrupt()
     result = running.wait()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cluster.desk import Desk
 from tests.cluster.rig import as_user, running_rig
+from tests.snakemake_process import LONGEST_RUN_SECONDS
 
 _USER = "nobody"
 """An account that every Debian has, without rights to anything."""
@@ -51,7 +52,7 @@ def run_as_user(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=LONGEST_RUN_SECONDS,
     )
 
 

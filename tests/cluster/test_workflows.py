@@ -53,6 +53,7 @@ class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):  # ty
         self.url = desk.rig.web.url
         before = set(desk.listing())
         yield
+        desk.wait_for(lambda: desk.rig.slurm.job_ids() == [], "an empty queue")
         states = [row["state"] for job, row in desk.listing().items() if job not in before]
         assert states
         assert set(states) == {"COMPLETED"}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.cluster.daemons import Daemon, free_ports, listens
+from tests.cluster.daemons import Daemon, listens
+from tests.ports import free_ports
 
 HOST = "localhost"
 _USER = "www-data"
