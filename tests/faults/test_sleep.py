@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import textwrap
+import threading
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
+from snakemake_executor_plugin_frceapi.sandbox import Fault, SandboxConfig
+from snakemake_executor_plugin_frceapi.sandbox.faults import Rows
 
 if TYPE_CHECKING:
     from tests.snakemake_process import Running
@@ -54,7 +56,7 @@ def test_row_36_process_that_was_stopped_takes_up_what_happened_meanwhile(workfl
     """Jobs that ended, began, were requeued or arrived without an answer in the meantime: each runs, and none fails."""
     flow = workflow(_JOBS, config=SandboxConfig(cpus=4, mem_mb=64_000))
     flow.use_quick_jobs(_UNTIL_GO)
-    running = flow.start(*_SHORT_GRACES, "--jobs", "4")
+    running = flow.start(*_SHORT_GRACES, "--frceapi-unknown-grace", "5", "--jobs", "4")
     flow.wait_for(lambda: len(_jobids(flow)) == 4, "four jobs that run")
     flow.wait_for(lambda: running.text().count("Submitted job") == 4, "four jobs that Snakemake knows of")
     first, second, third, fourth = _jobids(flow)
@@ -91,12 +93,22 @@ def test_row_36_process_that_was_stopped_looks_for_a_marker_before_its_verdict(w
             shell: "exit 99"
     """)
     flow.use_quick_jobs("while [ ! -e go ]; do sleep 0.1; done")
-    running = flow.start(*_SHORT_GRACES, "--frceapi-marker-grace", "4")
+    running = flow.start(*_SHORT_GRACES, "--frceapi-marker-grace", "5")
     flow.wait_for(lambda: _jobids(flow), "a job that runs")
     jobid = _jobids(flow)["out"]
+    listed, stopped = threading.Event(), threading.Event()
+
+    def stop(rows: Rows) -> Rows:
+        """Stop Snakemake when it has seen a listing and asks for the next one."""
+        if listed.is_set():
+            running.signal(signal.SIGSTOP)
+            stopped.set()
+        listed.set()
+        return rows
+
     flow.sandbox.set_state(jobid, "COMPLETED")
-    _wait_for_listings(flow)
-    running.signal(signal.SIGSTOP)
+    flow.sandbox.faults.add(Fault(rows=stop), call="query_status", count=2)
+    flow.wait_for(stopped.is_set, "listings")
     begin = time.monotonic()
     flow.write("go", "")
     flow.sandbox.wait(jobid)
