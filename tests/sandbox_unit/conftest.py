@@ -104,7 +104,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(**settings: Any) -> Client:
-            config = SandboxConfig(**{"cpus": 2, "mem_mb": 1000, "kill_wait": 0.5, "memory_interval": 0.1, **settings})
+            config = SandboxConfig(**{"cpus": 2, "mem_mb": 1000, "kill_wait": 30.0, "memory_interval": 0.1, **settings})
             return Client(stack.enter_context(Sandbox(config)))
 
         yield start

@@ -12,8 +12,9 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply, Sandbox
 from snakemake_executor_plugin_frceapi.sandbox.faults import Faults
+from tests.ports import free_ports
 
-from .conftest import Client
+from .conftest import Client, Serve
 
 Arm = Callable[[Sandbox], None]
 
@@ -38,8 +39,9 @@ def test_drop_closes_connection(
     assert client.send().code == 200
 
 
-def test_unplugged_sandbox_refuses_connections(client: Client) -> None:
+def test_unplugged_sandbox_refuses_connections(serve: Serve) -> None:
     """Whoever waits gets no answer, nobody can connect, jobs go on, and the same URL works again afterwards."""
+    client = serve(port=free_ports(1)[0])
     job = client.submit("sleep 0.2")
     client.sandbox.faults.add(Fault(before=client.sandbox.unplug), count=1)
 

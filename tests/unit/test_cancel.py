@@ -31,6 +31,12 @@ PATIENCE_SECONDS = 60.0
 USER = getpass.getuser()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no program, and no thread that submits jobs, be given up because the machine is busy."""
+    monkeypatch.setattr(cancel, "_COMMAND_SECONDS", PATIENCE_SECONDS)
+
+
 def wait_until(true: Callable[[], object]) -> None:
     """Wait until something is true."""
     until = time.monotonic() + PATIENCE_SECONDS

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi import client as client_module
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig, check_url, is_loopback, public_url
+from snakemake_executor_plugin_frceapi.client.deadline import Deadline
 from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
 from snakemake_executor_plugin_frceapi.errors import (
     ConfigurationFault,
@@ -145,8 +146,9 @@ def test_asks_for_the_listing() -> None:
     assert server.requests[0].startswith(f"GET /{SECRET}/hpcapi/query_status HTTP/1.1\r\n".encode())
 
 
-def test_keeps_a_connection_that_is_in_use() -> None:
+def test_keeps_a_connection_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst of calls needs one connection a thread."""
+    monkeypatch.setattr(client_module, "_REUSE_IDLE_SECONDS", 1000.0)
     with RawServer(say(answer())) as server, client_of(server.url()) as client:
         for _ in range(5):
             client.submit_job(BODY)
@@ -224,6 +226,9 @@ def test_sends_nothing_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
         time.sleep(next(waits))
         return request
 
+    # The first submission has all the time that it needs.
+    begin, seconds = Deadline.__init__, iter([60.0, 0.3, 0.3])
+    monkeypatch.setattr(Deadline, "__init__", lambda deadline, _: begin(deadline, next(seconds)))
     with RawServer(say(answer())) as server, client_of(server.url(), submit_deadline_seconds=0.3) as client:
         monkeypatch.setattr(client, "_auth", lambda: slow_auth)
         outcomes = [client.submit_job(BODY) for _ in range(2)]
@@ -238,9 +243,10 @@ def test_sends_nothing_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_has_an_authentication_for_each_thread(
-    tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path
+    tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads share neither authentication nor connection."""
+    monkeypatch.setattr(client_module, "_REUSE_IDLE_SECONDS", 1000.0)
     together = threading.Barrier(4)
 
     def work(client: Client) -> list[SubmitOutcome]:

@@ -40,6 +40,7 @@ class World:
         self.outages = OutageMonitor(self.said.append, time.monotonic)
         self.poller = StatusPoller(self._query, self._wanted, interval, first_delay, self.outages, self._notify)
         self.idle = False
+        self._earlier = set(threading.enumerate())
 
     def _wanted(self) -> set[str] | None:
         self.idle = not self.jobs
@@ -56,7 +57,8 @@ class World:
 
     def threads(self) -> list[threading.Thread]:
         """The threads that ask."""
-        return [thread for thread in threading.enumerate() if thread.name == "frceapi-status"]
+        now = set(threading.enumerate()) - self._earlier
+        return [thread for thread in now if thread.name == "frceapi-status"]
 
 
 @pytest.fixture

@@ -473,10 +473,10 @@ def test_adopts_the_claim_of_an_unknown_submission(world: World) -> None:
 def test_posts_the_same_body_again_when_there_is_no_trace(world: World) -> None:
     """After the grace the same body is posted again, so that a first job that did arrive finds its token claimed."""
     item = world.submit("t", LOST)
-    world.look(after=59.9)
+    world.look(after=20.0)
     time.sleep(0.05)
     assert len(world.service.posted) == 1
-    world.look(after=0.1)
+    world.look(after=40.0)
     world.look_until(lambda: item.external_jobid)
 
     assert world.service.posted == [b"t", b"t"]
@@ -617,7 +617,13 @@ def test_knows_all_live_jobs_once_it_is_stopped(
     for item in items:
         world.run.submit(item)
     wait_until(lambda: items[0].posts and items[1].posts)
-    opener = threading.Timer(0.1, gate.set)
+
+    def open_when_stopped() -> None:
+        submitter = world.run._guard.submitter  # noqa: SLF001 - only `stop` itself tells, when it is over
+        wait_until(lambda: submitter._stopped)  # noqa: SLF001
+        gate.set()
+
+    opener = threading.Thread(target=open_when_stopped)
     opener.start()
     world.run.stop(PATIENCE_SECONDS)
     opener.join()

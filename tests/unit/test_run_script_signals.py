@@ -90,12 +90,24 @@ def has_ended(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.0001, 0.0003, 0.2])
-def test_signal_that_ends_the_command_first_is_from_outside(start: Callable[[str], Job], pause: float) -> None:
-    """A command that died of the signal did not end by itself, though the run script gets the signal later."""
+def test_signal_that_ends_the_command_first_is_from_outside(
+    start: Callable[[str], Job], pause: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that died of the signal did not end by itself, though the run script gets the signal later.
+
+    The second in which it waits for the signal is over when the signal was sent, however busy the machine is.
+    """
+    late = tmp_path / "bin" / "sleep"
+    late.parent.mkdir()
+    wait = f"until [ -e '{tmp_path}/sent' ]; do /bin/sleep 0.01; done"
+    late.write_text(f'#!/bin/sh\n[ "$1" != 1 ] || {wait}\nexec /bin/sleep "$@"\n')
+    late.chmod(0o755)
+    monkeypatch.setenv("PATH", str(late.parent), prepend=os.pathsep)
     job = start("echo $$ >pid; sleep 300; true")
     os.kill(int(job.read("pid")), signal.SIGTERM)
     time.sleep(pause)
     job.process.terminate()
+    (tmp_path / "sent").touch()
 
     assert "exit=143 cause=signal" in job.end()
 

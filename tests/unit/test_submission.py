@@ -69,6 +69,11 @@ class World:
     def _notify(self) -> None:
         self.notified += 1
 
+    def open_when_stopped(self) -> None:
+        """Let the service answer when the submitter has been told to stop."""
+        wait_until(lambda: self.submitter._stopped)  # noqa: SLF001 - only `stop` itself tells, when it is over
+        self.open.set()
+
     def submission(self, number: int, *answers: SubmitOutcome | Exception) -> Submission:
         """A submission to which the service answers in this order, then with its acceptance."""
         token = str(number)
@@ -306,7 +311,7 @@ def test_stops_with_what_was_never_sent(worlds: Callable[..., World]) -> None:
     for item in items:
         world.submitter.put(item)
     wait_until(lambda: world.now_sending)
-    opener = threading.Timer(0.2, world.open.set)
+    opener = threading.Thread(target=world.open_when_stopped)
     opener.start()
     unsent = world.submitter.stop(PATIENCE_SECONDS)
     opener.join()
