@@ -17,6 +17,7 @@ from tests.snakemake_process import NOT_OURS
 
 PROFILE = "profiles/frce/config.yaml"
 
+_LONGEST_SECONDS = "300"
 _STAND_INS = ("kinit",)
 """Programs that need what is not here, a KDC; tests/cluster has one."""
 
@@ -83,7 +84,7 @@ class Desk:
             AssertionError: its exit code is not 0.
         """
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
+            ["timeout", _LONGEST_SECONDS, "bash", "-euo", "pipefail", "-c", command],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -10,6 +11,7 @@ from functools import cache
 
 import click
 import pytest
+import snakemake.exceptions
 from snakemake.cli import get_argument_parser
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
@@ -110,13 +112,17 @@ def words_of_the_code() -> frozenset[str]:
     return frozenset(found)
 
 
-@pytest.mark.parametrize("message", [row[0] for row in FURTHER.rows("What the messages mean")])
+@pytest.mark.parametrize(
+    "message",
+    [row[0] for chapter in ("What the messages mean", "When Snakemake was killed") for row in FURTHER.rows(chapter)],
+)
 def test_message_is_one_that_the_code_says(message: str) -> None:
-    """What stands between the dots is a part of a text of the package."""
-    parts = [part.strip() for part in message.split("…") if part.strip()]
+    """What stands between the dots is a part of a text of the package, or of Snakemake's errors."""
+    parts = [part.strip() for part in message.strip("`").split("…") if part.strip()]
+    said = words_of_the_code() | {inspect.getsource(snakemake.exceptions)}
 
     assert parts
-    assert [part for part in parts if not any(part in text for text in words_of_the_code())] == []
+    assert [part for part in parts if not any(part in text for text in said)] == []
 
 
 @cache
