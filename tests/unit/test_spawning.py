@@ -81,7 +81,12 @@ def test_unpacks_sources_that_are_not_shared() -> None:
 def test_writes_once_what_is_the_same_for_all_jobs() -> None:
     """Snakemake is asked once for the arguments of the run, whatever the number of jobs."""
     executor, asked = Executor(SharedFSUsage.SOURCES), list[int]()
-    executor.workflow.spawned_job_args_factory.general_args = lambda **_: asked.append(1) or "--force"
+
+    def general_args(**_: object) -> str:
+        asked.append(1)
+        return "--force"
+
+    executor.workflow.spawned_job_args_factory.general_args = general_args
     spawning = Spawning(executor, None)
     commands = [spawning.command(job(), cores) for cores in (1, 2)]
 
