@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from tests.benchmarks import picture, results, table
-from tests.benchmarks.rounds import measure_all
+from tests.benchmarks.rounds import Rounds
 from tests.benchmarks.scenario import Scenario, judge
 from tests.benchmarks.scenarios import SCENARIOS
 from tests.cluster.system import why_not
@@ -33,14 +34,17 @@ def main(names: tuple[str, ...], rounds: int | None, output: Path) -> None:
         raise click.ClickException(f"the test cluster cannot run: {reason}")
     chosen = [scenario for scenario in SCENARIOS if _is_chosen(scenario, names)]
     console = Console(width=_WIDTH)
-    found = measure_all(chosen, rounds, lambda line: click.echo(line, err=True))
-    verdicts = {scenario.name: judge(scenario.targets, found[scenario.name]) for scenario in chosen}
+    done = Rounds(partial(click.echo, err=True))
+    done.measure(chosen, rounds)
+    verdicts = {scenario.name: judge(scenario.targets, done.values[scenario.name]) for scenario in chosen}
     for scenario in chosen:
-        console.print(table.quantities(scenario, found[scenario.name]), "")
+        console.print(table.quantities(scenario, done.values[scenario.name]), "")
     console.print(table.targets(verdicts), "")
     output.mkdir(parents=True, exist_ok=True)
-    for path in (results.write(output, found, verdicts), picture.draw(output, verdicts)):
+    for path in (results.write(output, done.values, verdicts), picture.draw(output, verdicts)):
         click.echo(f"written: {path}")
+    if done.failures:
+        raise click.ClickException("\n".join(["something could not be measured", *done.failures]))
 
 
 def _is_chosen(scenario: Scenario, names: tuple[str, ...]) -> bool:

@@ -28,8 +28,8 @@ class Measured:
         handed_over: when Snakemake handed over jobs, each time.
         submitted: when each job was reported as submitted, and its first output.
         succeeded: when each job was reported as ended, and its first output.
-        gates: seconds that each job stood at its gate.
-        commands: the scripts of the jobs in the order of their ends.
+        gates: with look-ahead, the seconds that each job stood at its gate.
+        commands: likewise the scripts of the jobs in the order of their ends.
         cpu_seconds: CPU time of the process.
         own_cpu_seconds: that of its threads beside the main one, and of the plugin's methods in that.
         peak_bytes: the most memory that it has had.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from pathlib import Path
 
+from tests.benchmarks.programs import put_first
 from tests.cluster.desk import Desk
 
 _WORKFLOW = """\
@@ -73,16 +72,6 @@ def use_payload(desk: Desk, work: str = ":") -> tuple[str, ...]:
     desk.write("jobscript.sh", _JOBSCRIPT)
     put_first(desk, {"sbatch": _SBATCH.replace("SBATCH", shutil.which("sbatch") or "sbatch")})
     return "--jobscript", str(desk.directory / "jobscript.sh")
-
-
-def put_first(desk: Desk, programs: dict[str, str]) -> None:
-    """Put programs before those that a desk's runs would find, by name, with their texts."""
-    place = desk.directory.parent / "bin"
-    place.mkdir(exist_ok=True)
-    for name, text in programs.items():
-        (place / name).write_text(text, encoding="utf-8")
-        (place / name).chmod(stat.S_IRWXU)
-    desk.environment["PATH"] = os.pathsep.join([str(place), desk.environment["PATH"]])
 
 
 def ends(directory: Path) -> dict[str, float]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.programs import put_first
 from tests.cluster.desk import Desk
 from tests.slurm_plugin import PLACE as SLURM_PLUGIN
 
@@ -39,6 +41,13 @@ class Peer:
         if self.place:
             path = filter(None, [str(self.place), desk.environment.get("PYTHONPATH")])
             desk.environment["PYTHONPATH"] = os.pathsep.join(path)
+            put_first(desk, {"srun": _srun(desk)})
+
+
+def _srun(desk: Desk) -> str:
+    """The slurm plugin's jobs forget SLURM_CONF, which nobody needs whose cluster is described in /etc/slurm."""
+    configuration = desk.rig.slurm.environment["SLURM_CONF"]
+    return f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun")} "$@"\n'
 
 
 _EVERY_SECOND = ("--seconds-between-status-checks=1", "--max-status-checks-per-second=1000")

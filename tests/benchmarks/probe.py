@@ -73,7 +73,7 @@ def _handing_over(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _watching_gates(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Note the script of a job of this plugin, and how long it stood at its gate."""
+    """Note the script of a job of this plugin, and how long it stood at its gate, if it went ahead of its inputs."""
 
     def noted(executor: Any, submission: Any) -> Any:
         spool, end = executor._parts.spool, submission.history.end  # noqa: SLF001 - nothing else knows it
@@ -113,7 +113,7 @@ def _install(most: int) -> None:
         _replace(executor, name, _counting)
     _replace(executor, "run_jobs", _handing_over)
     _replace(executor, "shutdown", _summing_up)
-    if chosen == "frceapi":
+    if "--frceapi-lookahead" in " ".join(sys.argv):
         _replace(executor, "succeeded", _watching_gates)
 
 

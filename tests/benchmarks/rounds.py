@@ -5,39 +5,52 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from tests.benchmarks.scenario import Figures, Measurement, Scenario, Values, add
 from tests.benchmarks.stage import Stage
 
 
-def measure_all(scenarios: Sequence[Scenario], rounds: int | None, say: Callable[[str], None]) -> dict[str, Values]:
-    """Return the values of each scenario's quantities.
+class Rounds:
+    """What the rounds have given so far.
 
-    Args:
-        scenarios: what to measure.
-        rounds: how often, None: as often as each scenario wants.
-        say: tells how far it is.
+    Attributes:
+        values: the values of each quantity, by scenario.
+        failures: what went wrong; the rest is measured all the same.
     """
-    found: dict[str, Values] = {scenario.name: {} for scenario in scenarios}
-    asides = [(scenario, aside) for scenario in scenarios for aside in scenario.asides]
-    with ThreadPoolExecutor(max(1, len(asides))) as pool:
-        waiting: list[tuple[str, Future[Figures]]] = [
-            (scenario.name, pool.submit(_on_a_stage_of_its_own, aside)) for scenario, aside in asides
-        ]
-        for scenario in scenarios:
-            _measure(scenario, rounds or scenario.rounds, found[scenario.name], say)
-        for name, future in waiting:
-            say(f"waiting for what is measured beside {name}")
-            add(found[name], future.result())
-    return found
 
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.values: dict[str, Values] = {}
+        self.failures: list[str] = []
+        self._say = say
 
-def _measure(scenario: Scenario, rounds: int, values: Values, say: Callable[[str], None]) -> None:
-    with Stage() as stage:
-        for number in range(rounds):
-            begun = time.monotonic()
-            add(values, scenario.measure(stage))
-            say(f"{scenario.name}: round {number + 1} of {rounds} took {time.monotonic() - begun:.0f} s")
+    def measure(self, scenarios: Sequence[Scenario], rounds: int | None) -> None:
+        """Measure scenarios.
+
+        Args:
+            scenarios: what to measure.
+            rounds: how often, None: as often as each scenario wants.
+        """
+        self.values |= {scenario.name: {} for scenario in scenarios}
+        asides = [(scenario.name, aside) for scenario in scenarios for aside in scenario.asides]
+        with ThreadPoolExecutor(max(1, len(asides))) as pool:
+            waiting: list[tuple[str, Future[Figures]]] = [
+                (name, pool.submit(_on_a_stage_of_its_own, aside)) for name, aside in asides
+            ]
+            for scenario in scenarios:
+                with Stage() as stage:
+                    for _ in range(rounds or scenario.rounds):
+                        self._note(scenario.name, partial(scenario.measure, stage))
+            for name, future in waiting:
+                self._note(name, future.result)
+
+    def _note(self, name: str, give: Callable[[], Figures]) -> None:
+        begun = time.monotonic()
+        try:
+            add(self.values[name], give())
+        except Exception as error:  # noqa: BLE001 - the others are measured all the same
+            self.failures.append(f"{name}: {type(error).__name__}: {error}")
+        self._say(f"{name}: {time.monotonic() - begun:.0f} s")
 
 
 def _on_a_stage_of_its_own(measurement: Measurement) -> Figures:
