@@ -34,7 +34,7 @@ from snakemake_executor_plugin_frceapi.lookahead import NotAhead
 from snakemake_executor_plugin_frceapi.news import NewsQueue
 from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
 from snakemake_executor_plugin_frceapi.policy import Policy
-from snakemake_executor_plugin_frceapi.ports import Reporter, Service
+from snakemake_executor_plugin_frceapi.ports import Narrator, Service
 from snakemake_executor_plugin_frceapi.preparation import Preparation, Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -127,7 +127,7 @@ class Assembly:
     close: Callable[[], None]
 
 
-def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
+def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     """Put a run together and ask the service once whether it can be used.
 
     Raises:
@@ -163,7 +163,7 @@ def assemble(around: Surroundings, reporter: Reporter) -> Assembly:
     canceller = Canceller(service, spool, partial(_encode, encoding), settings.cancel_timeout)
     spawning = around.spawning(spool.share if spool.is_shared else None)
     admission = Admission(legacy, preparation, run, canceller, reporter.say)
-    following = Following(around.ahead.workflow, run, legacy, spool, reporter.say, around.show_error)
+    following = Following(around.ahead.workflow, run, legacy, spool, reporter.progress, around.show_error)
     return Assembly(
         spool,
         spawning,
@@ -202,7 +202,7 @@ def _ways(around: Surroundings, client: Client) -> tuple[Spool, Service]:
     return UnsharedSpool(root / "frceapi-unshared"), WholeListings(client)
 
 
-def _keeper(config: ClientConfig, reporter: Reporter) -> TicketKeeper | None:
+def _keeper(config: ClientConfig, reporter: Narrator) -> TicketKeeper | None:
     keeper = TicketKeeper(reporter.say) if config.auth == "kerberos" else None
     if keeper:
         keeper.start()

@@ -205,7 +205,7 @@ class Convoy:
     def _note_submitted(self, member: Member, submission: Submission) -> None:
         if member.info.external_jobid is not None:
             return
-        self._news.say(submission.arrival(member.info.job))
+        self._news.progress(submission.arrival(member.info.job))
         member.info.external_jobid, member.submission = submission.external_jobid, submission
         if member.is_doomed:
             self._move(member, Stage.LOST)

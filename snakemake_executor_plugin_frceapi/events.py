@@ -18,6 +18,16 @@ class Phase(StrEnum):
     RUNNING = "running"
 
 
+def progress_mark(workflow: Any) -> dict[str, Any]:
+    """Return the attribute of a log record by which Snakemake drops it under ``--quiet progress``.
+
+    Args:
+        workflow: Snakemake's workflow; what it must be quiet about are members of an enum of its own.
+    """
+    marks = [what for what in workflow.output_settings.quiet or () if what.name == "PROGRESS"]
+    return {"quietness": marks[0]} if marks else {}
+
+
 def remote_job_state(phase: Phase, item: Submission, jobid: object) -> dict[str, Any]:
     """Return the attributes of a log record about a job that has come to a phase.
 

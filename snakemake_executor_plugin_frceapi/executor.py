@@ -176,13 +176,11 @@ class Executor(RemoteExecutor):
         """End the parts of the run, and leave no file that no job needs."""
         self._closed = True
         atexit.unregister(self._end)
-        if self._parts is not None:
-            self._parts.departure.close()
-            self._parts.vanguard.clean_up()
-            self._parts.close()
-            if line := self._parts.vanguard.summary():
-                self.say(line)
-            for line in self._closing.write(self._parts.run.chronicle.records()):
+        if (parts := self._parts) is not None:
+            parts.departure.close()
+            parts.vanguard.clean_up()
+            parts.close()
+            for line in filter(None, [parts.vanguard.summary(), *self._closing.write(parts.run.chronicle.records())]):
                 self.say(line)
 
     def submitted(self, submission: Submission) -> None:
@@ -193,8 +191,7 @@ class Executor(RemoteExecutor):
             if info.external_jobid is not None:
                 continue
             info.external_jobid = submission.external_jobid
-            state = remote_job_state(Phase.QUEUED, submission, info.job.jobid)
-            self.logger.info(submission.arrival(info.job), extra=state)
+            self.progress(submission.arrival(info.job), remote_job_state(Phase.QUEUED, submission, info.job.jobid))
             # The base class's version adds the job to its list of active jobs as well.
             RealExecutor.report_job_submission(self, info)
             self._run_parts.vanguard.note_submitted(info.job, submission)
@@ -206,7 +203,7 @@ class Executor(RemoteExecutor):
         for item in self._run_parts.run.chronicle.take_started():
             for info in item.job_infos:
                 line = f"Job {item.external_jobid} of {item.rule} has started."
-                self.logger.info(line, extra=remote_job_state(Phase.RUNNING, item, info.job.jobid))
+                self.progress(line, remote_job_state(Phase.RUNNING, item, info.job.jobid))
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
@@ -264,6 +261,12 @@ class Executor(RemoteExecutor):
     def say(self, line: str) -> None:
         """Tell the user something."""
         self.logger.info(line)
+
+    def progress(self, line: str, facts: dict[str, Any] | None = None) -> None:
+        """Tell the user, and logger plugins as `facts`, how far a job has come, unless that is not wanted."""
+        from snakemake_executor_plugin_frceapi.events import progress_mark
+
+        self.logger.info(line, extra={**(facts or {}), **progress_mark(self.workflow)})
 
     def warn(self, line: str) -> None:
         """Tell the user something that wants attention."""

@@ -28,7 +28,7 @@ class Following:
         run: the jobs.
         legacy: what earlier runs have left.
         spool: the run directory.
-        say: receives lines for the user.
+        progress: tells the user how far a job has come.
         show_error: shows why a job failed, given Snakemake's own record of it, a message, and its logs.
     """
 
@@ -38,14 +38,14 @@ class Following:
         run: Run,
         legacy: Legacy,
         spool: Spool,
-        say: Callable[[str], None],
+        progress: Callable[[str], None],
         show_error: Callable[..., None],
     ) -> None:
         self._workflow = workflow
         self._run = run
         self._legacy = legacy
         self._spool = spool
-        self._say = say
+        self._progress = progress
         self._show_error = show_error
         self._shows_progress = False
 
@@ -103,6 +103,6 @@ class Following:
     def _show_progress(self, job: Any) -> None:
         if self._shows_progress:
             for member in members_of(job):
-                self._say(f"Finished jobid: {member.jobid} (Rule: {member.rule.name})")
+                self._progress(f"Finished jobid: {member.jobid} (Rule: {member.rule.name})")
             self._workflow.scheduler.finished_jobs += len(job)
             self._workflow.scheduler.progress()

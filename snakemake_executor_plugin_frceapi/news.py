@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto, unique
 
 from snakemake_executor_plugin_frceapi.errors import RunFailed
-from snakemake_executor_plugin_frceapi.ports import Reporter
+from snakemake_executor_plugin_frceapi.ports import Narrator
 from snakemake_executor_plugin_frceapi.submission import Submission
 
 
@@ -42,8 +42,9 @@ class NewsQueue:
         reporter: whoever shows the user lines.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Narrator) -> None:
         self.say = reporter.say
+        self.progress = reporter.progress
         self.warn = reporter.warn
         self._queue: queue.SimpleQueue[News | RunFailed] = queue.SimpleQueue()
 

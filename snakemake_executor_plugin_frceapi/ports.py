@@ -36,3 +36,10 @@ class Reporter(Protocol):
 
     def warn(self, line: str) -> None:
         """Tell the user something that wants attention."""
+
+
+class Narrator(Reporter, Protocol):
+    """A reporter that tells the user how far jobs have come as well."""
+
+    def progress(self, line: str) -> None:
+        """Tell how far a job has come, if that is wanted."""

@@ -33,4 +33,7 @@ def test_known_load_reads_so(desk: Desk) -> None:
     assert row["node"] == desk.rig.slurm.show_job(row["external_jobid"])["NodeList"]
     assert float(row["memory_used_mb"]) == pytest.approx(MEMORY_MB, rel=0.1)
     assert float(row["cpu_seconds_used"]) == pytest.approx(CPU_SECONDS, rel=0.1)
+    assert float(row["memory_efficiency"]) == pytest.approx(MEMORY_MB / 1000, rel=0.1)
+    assert float(row["cpu_efficiency"]) == pytest.approx(CPU_SECONDS / 4 / float(row["time_used_seconds"]), rel=0.1)
     assert float(row["queue_seconds"]) < 60
+    assert "--set-threads load=1 --set-resources load:mem_mb=" in result.output

@@ -285,7 +285,7 @@ class Bench:
         assert SECRET not in line
         self.said.append(line)
 
-    warn = say
+    warn = progress = say
 
 
 def accepted_once(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -122,7 +122,7 @@ class World:
         """Note a line."""
         self.said.append(line)
 
-    warn = say
+    warn = progress = say
     submitted = succeeded = ended
 
 
