@@ -54,7 +54,8 @@ class _App:
         if environ["REQUEST_METHOD"] == "POST":
             answer = self._take(json.loads(environ["wsgi.input"].read())["script-body"])
         else:
-            answer = {"status": "call_success", **dict(self._rows), "reason": "query_success"}
+            with self._lock:
+                answer = {"status": "call_success", **self._rows, "reason": "query_success"}
         body = json.dumps(answer).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]

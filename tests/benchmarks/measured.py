@@ -11,6 +11,7 @@ from typing import Any
 from tests.benchmarks.peers import Peer
 from tests.cluster.desk import Desk
 
+_LONGEST_SECONDS = 900.0
 _PROBE = Path(__file__).with_name("probe.py")
 
 
@@ -73,12 +74,13 @@ def measure(desk: Desk, peer: Peer, *options: str, most: int = 0) -> Measured:
 
     Raises:
         BenchmarkError: it fails.
+        TimeoutError: it takes longer than anything here should.
     """
     peer.sit_down(desk)
     notes = desk.directory.parent / "notes.json"
     desk.program = ("-P", str(_PROBE), str(notes), str(most))
     begun = time.time()
-    result = desk.run(*options)
+    result = desk.start(*options).wait(_LONGEST_SECONDS)
     ended = time.time()
     if result.exit_code:
         raise BenchmarkError(f"{peer.name}: exit code {result.exit_code}\n{result.output}")

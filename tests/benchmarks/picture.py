@@ -31,7 +31,8 @@ def draw(place: Path, verdicts: Mapping[str, Iterable[Verdict]]) -> Path:
     axes.bar_label(bars, [_label(verdict) for verdict, _ in rows], padding=3)
     axes.axvline(1.0, color="black", linewidth=1)
     axes.set_xscale("log")
-    axes.margins(x=0.15)
+    parts = [1.0, *(part for _, part in rows)]
+    axes.set_xlim(min(parts) / 2, 3 * max(parts))
     axes.invert_yaxis()
     axes.set_xlabel("part of what the target allows; left of the line it is met")
     path = place / "targets.png"

@@ -10,6 +10,8 @@ from functools import partial
 from tests.benchmarks.scenario import Figures, Measurement, Scenario, Values, add
 from tests.benchmarks.stage import Stage
 
+_LAST_LINES = 15
+
 
 class Rounds:
     """What the rounds have given so far.
@@ -49,7 +51,8 @@ class Rounds:
         try:
             add(self.values[name], give())
         except Exception as error:  # noqa: BLE001 - the others are measured all the same
-            self.failures.append(f"{name}: {type(error).__name__}: {error}")
+            last = "\n".join(str(error).splitlines()[-_LAST_LINES:])
+            self.failures.append(f"{name}: {type(error).__name__}: {last}")
         self._say(f"{name}: {time.monotonic() - begun:.0f} s")
 
 
