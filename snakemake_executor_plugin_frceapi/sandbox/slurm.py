@@ -91,6 +91,7 @@ class SlurmBackend:
         self._directory = directory
         self._user = user
         self._jobs: dict[int, SlurmJob] = {}
+        self._looks = self._noted = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._look_often, name="sandbox-slurm", daemon=True)
@@ -129,9 +130,14 @@ class SlurmBackend:
             return dict(self._jobs)
 
     def _look(self) -> None:
+        """Note what squeue(1) shows, unless a look that began later has been noted: looks can overtake one another."""
+        with self._lock:
+            self._looks = number = self._looks + 1
         listed = _run(["squeue", "-h", "--states=all", f"--user={self._user.name}", f"--format={_FORMAT}"])
         with self._lock:
-            self._jobs.update((job.job_id, job) for job in parse_squeue(listed.splitlines()))
+            if number > self._noted:
+                self._noted = number
+                self._jobs.update((job.job_id, job) for job in parse_squeue(listed.splitlines()))
 
     def _look_often(self) -> None:
         while not self._stopped.wait(_LOOK_SECONDS):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
+
+from tests.run_directories import until_peak_mb
 
 if TYPE_CHECKING:
     from tests.cluster.desk import Desk
@@ -82,10 +86,9 @@ def test_job_that_lost_its_node_runs_again(desk: Desk) -> None:
 
 def test_job_over_its_memory_tells_that_it_was_killed(desk: Desk) -> None:
     """Killed at once for its memory, which a Slurm without cgroups calls FAILED: the job's own measure tells why."""
-    grow = (
-        "import time; x = [bytearray(370 << 20)]; [(x.append(bytearray(5 << 20)), time.sleep(0.5)) for _ in range(99)]"
-    )
-    one_rule(desk, f"python3 -c '{grow}'")
+    grow = f"held = bytearray(540 << 20)\n{until_peak_mb(540)}more = bytearray(200 << 20)\ntime.sleep(60)\n"
+    one_rule(desk, "exit 99")
+    desk.use_quick_jobs(f"{sys.executable} -S -c {shlex.quote(grow)}")
     result = desk.run("--frceapi-marker-grace", "5", "--set-resources", "one:mem_mb=600")
 
     assert result.exit_code == 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shlex
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +15,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import Fault, Job, Reply, Sandbox, SandboxConfig
 from tests.quick_jobs import quick_jobscript
+from tests.run_directories import has_recorded_no_end
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
 
 _PAUSE_SECONDS = 0.02
@@ -115,7 +114,7 @@ class Workflow:
         counts: list[int] = []
 
         def count(reply: Reply) -> Reply:
-            counts.append(sum(job.ended_at is None and _has_recorded_no_end(job) for job in self.jobs))
+            counts.append(sum(job.ended_at is None and has_recorded_no_end(job.submission.script) for job in self.jobs))
             return reply
 
         self.sandbox.faults.add(Fault(after=count), call="submit_job")
@@ -183,13 +182,6 @@ def workflow(tmp_path: Path) -> Iterator[MakeWorkflow]:
             return made
 
         yield make
-
-
-def _has_recorded_no_end(job: Job) -> bool:
-    """Return whether a job has a run directory, in which there is no end."""
-    found = re.search(r"^d=(.+)$", job.submission.script, re.MULTILINE)
-    directory = Path(*shlex.split(found[1])) if found else None
-    return directory is not None and directory.exists() and not any(directory.glob("end.*"))
 
 
 def _environment(caller: Mapping[str, str], tmp_path: Path, url: str) -> dict[str, str]:

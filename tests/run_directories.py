@@ -1,0 +1,28 @@
+"""What the run directories of jobs show to tests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+_PEAKS = ".snakemake/frceapi/*/jobs/*/peak"
+"""The files below a working directory in which running jobs note their memory."""
+
+
+def has_recorded_no_end(script: str) -> bool:
+    """Return whether the job of a script that was submitted has a run directory, in which there is no end."""
+    found = re.search(r"^d=(.+)$", script, re.MULTILINE)
+    directory = Path(*shlex.split(found[1])) if found else None
+    return directory is not None and directory.exists() and not any(directory.glob("end.*"))
+
+
+def until_peak_mb(megabytes: int) -> str:
+    """Return lines of Python for a job: it waits until so much of its memory was noted, for a minute at most."""
+    return f"""\
+import glob, time
+for _ in range(600):
+    if any(int(open(path).read()[3:] or 0) >= {megabytes << 10} for path in glob.glob({_PEAKS!r})):
+        break
+    time.sleep(0.1)
+"""
