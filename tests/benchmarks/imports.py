@@ -29,7 +29,7 @@ print(seconds["snakemake_executor_plugin_{name}"])
 """
 """Measures the one import that Snakemake makes of each plugin that it finds."""
 
-_TIMES = 5
+_TIMES = 3
 _OURS = "frceapi [ms]"
 
 
