@@ -73,8 +73,10 @@ class Terminal:
             self._read()
 
     def shows(self, text: str) -> None:
-        """Wait until a text stands on the screen."""
+        """Wait until a text stands on the screen, and for what is written together with it."""
         self.wait_for(lambda: text in "\n".join(self.screen), text)
+        while self._read():
+            pass
 
     def resize(self, columns: int, lines: int) -> None:
         """Give the terminal another size, as who draws at the corner of its window does."""

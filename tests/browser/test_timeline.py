@@ -59,9 +59,9 @@ def test_needs_nothing_and_complains_of_nothing(tab: Tab, jobs: int) -> None:
     assert len(tab.all(".jobs g")) == jobs
 
 
-def test_paints_5000_jobs_in_two_seconds(tab: Tab) -> None:
-    """A machine that is busy may take longer now and then, not each time."""
-    assert any(tab.open(page(5000)) < 2 for _ in range(5))
+def test_paints_5000_jobs_in_a_second(tab: Tab) -> None:
+    """That is CPU time: how long it takes on a machine that is busy is no matter of the page."""
+    assert 0.05 < tab.open(page(5000)) < 1
 
 
 @pytest.mark.parametrize("width", [800, 1280, 1920])
