@@ -74,6 +74,11 @@ def test_carries_its_licence(metadata: Message, distributions: Distributions) ->
 
 
 def test_shows_readme_as_its_description(metadata: Message) -> None:
-    """The page of the package is the README."""
-    assert str(metadata.get_payload()).strip() == (ROOT / "README.md").read_text("utf-8").strip()
+    """The page of the package is the README, and links into the repository lead there from it."""
+    urls = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL", []))
+    shown = str(metadata.get_payload())
+    links = re.findall(r"\]\(([^)]+)\)", shown)
+
     assert metadata["Description-Content-Type"] == "text/markdown"
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert shown.replace(f"]({urls['Repository']}/blob/main/", "](").strip() == (ROOT / "README.md").read_text().strip()
