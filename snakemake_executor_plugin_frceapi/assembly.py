@@ -14,6 +14,7 @@ from typing import Any
 
 from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
+from snakemake_executor_plugin_frceapi.call_log import CallLog
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.convoy import Convoy
@@ -65,6 +66,7 @@ class Surroundings:
         ahead: which jobs may be submitted ahead of their inputs.
         is_immediate: whether all jobs are submitted at once, as with ``--immediate-submit``.
         show_error: shows why a job failed, given Snakemake's own record of it, a message, and its logs.
+        detail: receives lines for those who look for what is wrong.
     """
 
     settings: Any
@@ -78,6 +80,7 @@ class Surroundings:
     ahead: Horizon
     is_immediate: bool
     show_error: Callable[..., None]
+    detail: Callable[[str], object]
 
     @property
     def stays(self) -> bool:
@@ -139,7 +142,7 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     client = Client(config := client_config(settings))
     listing = _try(client)
     keeper = _keeper(config, reporter)
-    spool, service = _ways(around, client)
+    spool, service = _ways(around, CallLog(client, around.detail))
     journal, legacy = take_over(spool)
     legacy.note_listing(listing)
     if not spool.has_jobs():
@@ -194,12 +197,12 @@ def request_encoding(settings: Any) -> Encoding:
     return Encoding(NumberFormat(settings.number_format), settings.memory_unit)
 
 
-def _ways(around: Surroundings, client: Client) -> tuple[Spool, Service]:
+def _ways(around: Surroundings, service: Service) -> tuple[Spool, Service]:
     """Return the run directory and the service as fits what jobs share with Snakemake."""
     root = around.persistence.absolute()
     if around.sharing.run_directory:
-        return Spool(root / "frceapi"), client
-    return UnsharedSpool(root / "frceapi-unshared"), WholeListings(client)
+        return Spool(root / "frceapi"), service
+    return UnsharedSpool(root / "frceapi-unshared"), WholeListings(service)
 
 
 def _keeper(config: ClientConfig, reporter: Narrator) -> TicketKeeper | None:

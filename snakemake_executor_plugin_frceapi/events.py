@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum, unique
 from typing import Any
 
@@ -49,3 +50,11 @@ def remote_job_state(phase: Phase, item: Submission, jobid: object) -> dict[str,
         "log": str(item.log),
     }
     return {"remote_job_state": {name: value for name, value in facts.items() if value is not None}}
+
+
+def started(items: Iterable[Submission]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a line and the attributes of its log record for each job that has started."""
+    for item in items:
+        for info in item.job_infos:
+            line = f"Job {item.external_jobid} of {item.rule} has started."
+            yield line, remote_job_state(Phase.RUNNING, item, info.job.jobid)

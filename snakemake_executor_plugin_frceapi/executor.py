@@ -198,12 +198,10 @@ class Executor(RemoteExecutor):
 
     def _tell_started(self) -> None:
         """Tell of jobs that a listing has shown to run."""
-        from snakemake_executor_plugin_frceapi.events import Phase, remote_job_state
+        from snakemake_executor_plugin_frceapi.events import started
 
-        for item in self._run_parts.run.chronicle.take_started():
-            for info in item.job_infos:
-                line = f"Job {item.external_jobid} of {item.rule} has started."
-                self.progress(line, remote_job_state(Phase.RUNNING, item, info.job.jobid))
+        for line, facts in started(self._run_parts.run.chronicle.take_started()):
+            self.progress(line, facts)
 
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
@@ -304,14 +302,13 @@ class Executor(RemoteExecutor):
         from snakemake_executor_plugin_frceapi.reports.closing import Closing
         from snakemake_executor_plugin_frceapi.spawning import Spawning
 
-        sharing = self.checked_sharing()
         remote = self.workflow.remote_execution_settings
         self._closing = Closing(self.executor_settings)
         around = Surroundings(
             settings=self.executor_settings,
             persistence=Path(self.workflow.persistence.path),
             workdir=Path(self.workflow.workdir_init),
-            sharing=sharing,
+            sharing=self.checked_sharing(),
             envvars=self.envvars(),
             seconds_between_status_checks=remote.seconds_between_status_checks,
             max_status_checks_per_second=float(remote.max_status_checks_per_second),
@@ -324,6 +321,7 @@ class Executor(RemoteExecutor):
             ),
             is_immediate=remote.immediate_submit,
             show_error=self.print_job_error,
+            detail=self.logger.debug,
         )
         return assemble(around, self)
 

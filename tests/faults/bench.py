@@ -195,6 +195,7 @@ class Bench:
             ahead=Horizon(workflow=None, ahead=0, jobs=None, keeps_going=False),
             is_immediate=False,
             show_error=print,
+            detail=print,
         )
         self._parts = assemble(around, self)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRESS = r"^(Submitted job|Job \d+ of map has started)"
 NOTICE = r"^rule map: no time limit is asked for"
+CALL = r"^frceapi: submit_job, \d+ bytes, [\d.]+ s: job \d+$"
 FIGURES = r"^\d+ jobs?: "
 ERROR = "Error in rule map:"
 OF_SNAKEMAKE = r"$|[ \[]|rule map:|Select jobs to execute|Execute \d+ jobs|Job rate limit reached"
@@ -40,9 +41,9 @@ def many(workflow: MakeWorkflow, jobs: int) -> Workflow:
     ("options", "shown", "hidden"),
     [
         (["--quiet", "progress", "host", "reason"], [NOTICE, FIGURES, ERROR], [PROGRESS]),
-        (["--quiet", "rules"], [PROGRESS, NOTICE, FIGURES], [ERROR]),
+        (["--quiet", "rules"], [PROGRESS, NOTICE, FIGURES], [ERROR, CALL]),
         (["--quiet", "all"], [], [PROGRESS, NOTICE, FIGURES, ERROR]),
-        (["--verbose"], [PROGRESS, NOTICE, FIGURES, ERROR], []),
+        (["--verbose"], [PROGRESS, NOTICE, FIGURES, ERROR, CALL], []),
     ],
     ids=["progress, host, reason", "rules", "all", "verbose"],
 )
