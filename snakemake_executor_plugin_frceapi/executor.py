@@ -187,9 +187,7 @@ class Executor(RemoteExecutor):
         """Report that the API has taken a job, to those of the jobs that it serves that do not know it yet."""
         from snakemake_executor_plugin_frceapi.events import Phase, remote_job_state
 
-        for info in submission.job_infos:
-            if info.external_jobid is not None:
-                continue
+        for info in [info for info in submission.job_infos if info.external_jobid is None]:
             info.external_jobid = submission.external_jobid
             self.progress(submission.arrival(info.job), remote_job_state(Phase.QUEUED, submission, info.job.jobid))
             # The base class's version adds the job to its list of active jobs as well.
