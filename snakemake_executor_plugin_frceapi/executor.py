@@ -164,8 +164,7 @@ class Executor(RemoteExecutor):
 
     def _complete(self) -> str:
         """Submit what is submitted at once; return what went wrong."""
-        parts = self._parts
-        if parts is not None and parts.convoy and not parts.departure.begun:
+        if (parts := self._parts) is not None and parts.convoy and not parts.departure.begun:
             try:
                 parts.convoy.complete()
             except RunFailed as failed:
