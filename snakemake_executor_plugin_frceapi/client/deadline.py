@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from contextvars import ContextVar
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,12 +22,52 @@ _CURRENT: ContextVar[Deadline] = ContextVar("deadline")
 """urllib3 makes connections out of sight of the caller, but in the caller's thread."""
 
 
+class _Alarm:
+    """Ends deadlines that are over, in one thread for all: to start one takes as long as the rest of a request."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._deadlines: set[Deadline] = set()
+        self._due = inf
+        self._started = False
+
+    def add(self, deadline: Deadline) -> None:
+        """End a deadline when its time has come."""
+        with self._changed:
+            self._deadlines.add(deadline)
+            if not self._started:
+                threading.Thread(target=self._run, name="frceapi-deadlines", daemon=True).start()
+                self._started = True
+            if deadline.due < self._due:
+                self._changed.notify()
+
+    def discard(self, deadline: Deadline) -> None:
+        """Leave a deadline alone."""
+        with self._changed:
+            self._deadlines.discard(deadline)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                over = {deadline for deadline in self._deadlines if deadline.due <= now}
+                self._deadlines -= over
+                for deadline in over:
+                    deadline.expire()
+                self._due = min((deadline.due for deadline in self._deadlines), default=inf)
+                self._changed.wait(self._due - now if self._deadlines else None)
+
+
+_ALARM = _Alarm()
+
+
 class Deadline:
     """Ends what runs under ``with`` after a number of seconds, by shutting its sockets down.
 
     Attributes:
         expired: whether the time ran out.
         may_have_sent: whether a byte of a request may have left this machine.
+        due: when it runs out, in seconds of the monotonic clock.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -34,17 +76,17 @@ class Deadline:
         self.may_have_sent = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
+        self.due = inf
 
     def __enter__(self) -> Self:
         self._token = _CURRENT.set(self)
-        self._timer.start()
+        self.due = time.monotonic() + self.seconds
+        _ALARM.add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         _CURRENT.reset(self._token)
-        self._timer.cancel()
+        _ALARM.discard(self)
         with self._lock:
             while self._sockets:
                 self._sockets.pop().close()
@@ -62,7 +104,8 @@ class Deadline:
             if self.expired:
                 raise TimeoutError
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Shut everything down that is watched."""
         with self._lock:
             self.expired = True
             for handle in self._sockets:

@@ -52,18 +52,15 @@ def network(connect: Callable[[], Answer]) -> Iterator[None]:
 
     with (
         patch("urllib3.util.connection.create_connection", create_connection),
-        patch("threading.Timer", _NoTimer),
+        patch("snakemake_executor_plugin_frceapi.client.deadline._ALARM", _NoAlarm()),
     ):
         yield
 
 
-class _NoTimer:
-    """Stands for the timer of a deadline: no time goes by during an exchange."""
+class _NoAlarm:
+    """Stands for what ends deadlines: no time goes by during an exchange."""
 
-    def __init__(self, *_: object) -> None:
-        self.daemon = True
-
-    def start(self) -> None:
+    def add(self, _: object) -> None:
         """Do nothing."""
 
-    cancel = start
+    discard = add

@@ -159,6 +159,14 @@ def test_keeps_a_connection_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(server.requests) == 6
 
 
+def test_needs_one_thread_for_the_deadlines_of_all_calls() -> None:
+    """A thread for each call would cost as much as the rest of it."""
+    with RawServer(say(answer())) as server, client_of(server.url()) as client, ThreadPoolExecutor(4) as pool:
+        list(pool.map(client.submit_job, [BODY] * 12))
+
+    assert [thread.name for thread in threading.enumerate()].count("frceapi-deadlines") == 1
+
+
 def test_does_not_use_an_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that the server may be closing at this moment is left alone."""
     with RawServer(say(answer())) as server, client_of(server.url()) as client:
