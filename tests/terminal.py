@@ -118,11 +118,12 @@ def in_terminal(
     controller, other = pty.openpty()
     _set_size(other, columns, lines)
     name = os.ttyname(other)
+    kept = {key: value for key, value in environment.items() if key not in {"COLUMNS", "LINES"}}
     # The first terminal that the leader of a session opens is the one from which Ctrl-C comes.
     process = subprocess.Popen(
         ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', name, *map(str, command)],
         cwd=cwd,
-        env={**environment, "TERM": "xterm-256color"},
+        env={**kept, "TERM": "xterm-256color"},
         start_new_session=True,
     )
     try:
