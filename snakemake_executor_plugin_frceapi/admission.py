@@ -21,16 +21,24 @@ class Admission:
         preparation: makes submissions.
         run: the jobs.
         canceller: ends jobs that do not serve any more.
+        let_begin: opens the gate of a job that went ahead in an earlier run.
         say: receives lines for the user.
     """
 
     def __init__(
-        self, legacy: Legacy, preparation: Preparing, run: Run, canceller: Canceller, say: Callable[[str], None]
+        self,
+        legacy: Legacy,
+        preparation: Preparing,
+        run: Run,
+        canceller: Canceller,
+        let_begin: Callable[[Submission], None],
+        say: Callable[[str], None],
     ) -> None:
         self._legacy = legacy
         self._preparation = preparation
         self._run = run
         self._canceller = canceller
+        self._let_begin = let_begin
         self._say = say
         for entry in legacy.entries:
             run.tidying.hold(entry.upstream)  # its job may begin before Snakemake comes to it
@@ -56,6 +64,9 @@ class Admission:
                 known = self._preparation.resume(match.entries[0], fresh.job_info)
                 self._run.adopt(known, has_ended=match.step is Step.TAKE)
                 self._release(fresh)
+                if known.went_ahead and not fresh.awaited:
+                    self._run.note_works(known, fresh.works)
+                    self._let_begin(known)
 
     def send(self, ready: ReadyJob, job_info: Any, behind: Sequence[Submission]) -> None:
         """Let in a job whose inputs may be still to be made.

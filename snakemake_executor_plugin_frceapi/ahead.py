@@ -20,7 +20,7 @@ from snakemake_executor_plugin_frceapi.bookkeeping import remove_outputs
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
 from snakemake_executor_plugin_frceapi.grouping import members_of
-from snakemake_executor_plugin_frceapi.identity import products_of, works_of
+from snakemake_executor_plugin_frceapi.identity import made_before, products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
 from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
@@ -61,7 +61,7 @@ class Vanguard:
     Args:
         horizon: how far it goes.
         name: name of this run's heartbeat.
-        make_ready: tells what is known of a job whose resources are given.
+        make_ready: tells what is known of a job whose resources are given, and those of its inputs still to be made.
         preparation: makes submissions.
         run: the jobs.
         spool: the run directory.
@@ -72,7 +72,7 @@ class Vanguard:
         self,
         horizon: Horizon,
         name: str,
-        make_ready: Callable[[Any, Mapping[str, Any]], ReadyJob],
+        make_ready: Callable[[Any, Mapping[str, Any], tuple[str, ...]], ReadyJob],
         preparation: Preparing,
         run: Run,
         spool: Spool,
@@ -164,18 +164,12 @@ class Vanguard:
             self._shut += [] if self._spool.open_gate(submission.token) else [submission]
 
     def round(self) -> None:
-        """Open the gates that may be opened, and send ahead what may go."""
-        if not self._reach.ahead:
-            return
-        with self._run.paused():
-            self._room.fill()
-            with self._lock:
-                self._beat()
-                self._give_way()
-                while self._due and self._has_room():
-                    with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
-                        for job in behind(self._workflow.dag, self._due.popleft()):
-                            self._try(job)
+        """Send ahead what may go, and open the gates that may be opened."""
+        if self._reach.ahead:
+            with self._run.paused():
+                self._room.fill()
+                with self._lock:
+                    self._send_all()
         self._open_gates()
 
     def clean_up(self) -> None:
@@ -183,7 +177,7 @@ class Vanguard:
 
         A job that was dropped at its gate has touched nothing, and one that Snakemake came to later has been run anew.
         """
-        self._spool.heartbeat(self._name).unlink(missing_ok=True)
+        self._spool.remove_heartbeat(self._name)
         for early in self._unwanted.values():
             begun = early.is_open and self._spool.claimed_by(early.submission.token) is not None
             if begun and not (early.submission.result and early.submission.result.succeeded):
@@ -194,6 +188,14 @@ class Vanguard:
     def summary(self) -> str:
         """Return a line about what look-ahead has done, empty where it did nothing."""
         return str(self._tally)
+
+    def _send_all(self) -> None:
+        self._beat()
+        self._give_way()
+        while self._due and self._has_room():
+            with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
+                for job in behind(self._workflow.dag, self._due.popleft()):
+                    self._try(job)
 
     def _try(self, job: Any) -> None:
         key = _key(map(products_of, members_of(job)))
@@ -211,7 +213,8 @@ class Vanguard:
         if not upstream or not all(other in self._active for other in upstream):
             return
         check(self._workflow, job)
-        ready = self._make_ready(job, resources_of(self._workflow, job))
+        awaited = made_before(self._workflow.dag, job, upstream)
+        ready = self._make_ready(job, resources_of(self._workflow, job), awaited)
         submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream], gated=True)
         self._tally.refused.pop(key, None)
         self._tally.went_ahead += 1

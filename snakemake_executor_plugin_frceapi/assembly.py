@@ -158,14 +158,14 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     preparation: Preparing
     if spool.is_shared:
         script = _script(around, variables, spool.share("env", content) if content else None)
-        beat = spool.heartbeat(name)
-        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, beat)
+        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, spool.heartbeat(name))
     else:
         inline = _inline_script(around, variables)
         preparation = InlinePreparation(defaults, encoding, inline, around.log_root / "jobs.tsv")
     canceller = Canceller(service, spool, partial(_encode, encoding), settings.cancel_timeout)
     spawning = around.spawning(spool.share if spool.is_shared else None)
-    admission = Admission(legacy, preparation, run, canceller, reporter.say)
+    vanguard = Vanguard(around.ahead, name, partial(_early, legacy, spawning), preparation, run, spool, canceller)
+    admission = Admission(legacy, preparation, run, canceller, vanguard.let_begin, reporter.say)
     following = Following(around.ahead.workflow, run, legacy, spool, reporter.progress, around.show_error)
     return Assembly(
         spool,
@@ -175,7 +175,7 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
         admission,
         run,
         Departure(run, canceller, spool, reporter.warn, leave=settings.on_exit == "leave"),
-        Vanguard(around.ahead, name, partial(_early, legacy, spawning), preparation, run, spool, canceller),
+        vanguard,
         _convoy(around, preparation, admission, run, news, following),
         (lambda: spool.share("env", content)) if content else (lambda: None),
         partial(_close, keeper, journal),
@@ -216,11 +216,13 @@ def _encode(encoding: Encoding, request: JobRequest, script: str) -> bytes:
     return encode_request(request, script, encoding)
 
 
-def _early(legacy: Legacy, spawning: Spawning, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
+def _early(
+    legacy: Legacy, spawning: Spawning, job: Any, resources: Mapping[str, Any], awaited: tuple[str, ...]
+) -> ReadyJob:
     """Tell what is known of a job that may go ahead."""
     if legacy.knows({product for member in members_of(job) for product in products_of(member)}):
         raise NotAhead("an earlier run has submitted it")
-    return spawning.early(job, resources)
+    return spawning.early(job, resources, awaited)
 
 
 def _convoy(

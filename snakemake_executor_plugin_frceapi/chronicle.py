@@ -49,10 +49,11 @@ class Chronicle:
         return list(news.values())
 
     def note_ended(self, item: Submission, *, succeeded: bool) -> None:
-        """Note that a job is over; one that went ahead and never began by itself counts as dropped."""
+        """Note that a job is over; one that went ahead and was not wanted, or never began, counts as dropped."""
         self._forget(item.token)
         end = item.history.end
-        was_dropped = item.went_ahead and (end is None or end.cause is not Cause.OWN)
+        never_began = end.cause is Cause.UPSTREAM if end else item.history.start_seen is None
+        was_dropped = item.is_ahead or (item.went_ahead and never_began)
         fate = Fate.SUCCEEDED if succeeded else Fate.CANCELLED if was_dropped else Fate.FAILED
         self._closed.append(self._record(item, fate, self._clock()))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from snakemake_executor_plugin_frceapi.grouping import members_of
-from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES, ReadyJob
+from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES
+from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause
@@ -53,16 +54,10 @@ class Early:
         item = self.submission
         if item.result is not None and not item.result.succeeded and not has_own_end(item):
             return False
-        minutes = item.request.time_limit_minutes
-        asked = replace(
-            item.request,
-            dependency=fresh.request.dependency,
-            time_limit_minutes=minutes - GATE_MINUTES if minutes else None,
-        )
         return (
             self.ready.command == ready.command
             and self.ready.attempt == ready.attempt
-            and (fresh.request == asked or self.is_open)
+            and (self.is_open or fresh.request.behind(item.request.dependency, GATE_MINUTES) == item.request)
         )
 
 

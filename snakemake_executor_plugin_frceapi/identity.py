@@ -10,11 +10,11 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.job import NO_FILE, Work
@@ -25,7 +25,13 @@ _WHOLE = ("to_csv", "tolist")
 """Methods of tables and arrays, whose representation leaves out most of a long one."""
 
 
-def works_of(job: Any, unversioned: Iterable[str] = ()) -> tuple[Work, ...]:
+Parameters: TypeAlias = tuple[Iterable[str], Iterable[object]]
+"""The names of all parameters, and the values of those that do not follow from inputs, resources and the like."""
+
+
+def works_of(
+    job: Any, unversioned: Iterable[str] = (), parameters: Callable[[Any], Parameters] | None = None
+) -> tuple[Work, ...]:
     """Return what a job makes; of a group job, what each of its members makes.
 
     Args:
@@ -33,10 +39,20 @@ def works_of(job: Any, unversioned: Iterable[str] = ()) -> tuple[Work, ...]:
         unversioned: further files that the same submission makes, or that others were still to make when it was
             submitted. As for the outputs of the job itself, nobody can tell beforehand which version of them will be
             read, so their versions do not count.
+        parameters: returns the parameters of one job, if the job is not ready.
     """
     members = members_of(job)
     inside = {product for member in members for product in products_of(member)}.union(unversioned)
-    return tuple(_work(member, inside) for member in members)
+    return tuple(_work(member, inside, parameters or _parameters) for member in members)
+
+
+def made_before(dag: Any, job: Any, upstream: Iterable[Any]) -> tuple[str, ...]:
+    """Return the files that some jobs make before a job or group job begins that waits for them."""
+    names = {product for other in upstream for product in products_of(other)}
+    for member in members_of(job):
+        made = dag.dependencies.get(member, {})
+        names.update(str(file) for other in upstream for file in made.get(other, ()))
+    return tuple(sorted(names))
 
 
 def products_of(job: Any) -> tuple[str, ...]:
@@ -47,9 +63,9 @@ def products_of(job: Any) -> tuple[str, ...]:
     return (f"{NO_FILE}{job.rule.name} {wildcards}",)
 
 
-def _work(job: Any, inside: Collection[str]) -> Work:
+def _work(job: Any, inside: Collection[str], parameters: Callable[[Any], Parameters]) -> Work:
     try:
-        content = json.dumps(list(_ingredients(job, inside)), default=_text)
+        content = json.dumps(list(_ingredients(job, inside, parameters(job))), default=_text)
         # The copies of a workflow's own files have other names in each process.
         content = content.replace(json.dumps(str(job.dag.workflow.sourcecache.runtime_cache_path))[1:-1], "")
         signature = sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:32]
@@ -58,25 +74,24 @@ def _work(job: Any, inside: Collection[str]) -> Work:
     return Work(job.rule.name, products_of(job), signature)
 
 
-def _ingredients(job: Any, inside: Collection[str]) -> Iterator[object]:
-    rule = job.rule
+def _ingredients(job: Any, inside: Collection[str], parameters: Parameters) -> Iterator[object]:
+    rule, (names, values) = job.rule, parameters
     yield [rule.name, rule.shellcmd, rule.run_func_src if rule.shellcmd is None else None, rule.wrapper]
     yield [sorted(job.wildcards_dict.items()), [str(path) for path in job.output]]
     yield [_script(job, path) for path in (rule.script, rule.notebook) if path]
-    yield [_text(value) for value in _parameters(job)]
-    yield [list(named.keys()) for named in (job.input, job.output, job.params)]
+    yield [_text(value) for value in values]
+    yield [list(job.input.keys()), list(job.output.keys()), list(names)]
     yield [_input(path, inside) for path in job.input]
     yield [_conda(job), job.container_img_url, str(job.env_modules)]
 
 
-def _parameters(job: Any) -> Iterable[object]:
-    """Return the parameters that do not follow from inputs, resources and the like.
+def _parameters(job: Any) -> Parameters:
+    """Return the parameters of a job that is ready.
 
     Snakemake makes all parameters anew before a job begins, but only when somebody asks for all of them.
     """
-    _ = job.params
-    found: Iterable[object] = job.non_derived_params
-    return found
+    names = job.params.keys()
+    return names, job.non_derived_params
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.grouping import members_of
-from snakemake_executor_plugin_frceapi.identity import products_of
+from snakemake_executor_plugin_frceapi.identity import made_before
 from snakemake_executor_plugin_frceapi.lookahead import (
     FOLLOWS_INPUT,
     OPTED_OUT,
@@ -34,8 +34,7 @@ def upstream(dag: Any, job: Any) -> list[Any]:
 
 def awaited(dag: Any, job: Any) -> tuple[str, ...]:
     """Return the files that those jobs make."""
-    names = {str(file) for _, files in _edges(dag, job) for file in files}
-    return tuple(sorted(names.union(*(products_of(other) for other in upstream(dag, job)))))
+    return made_before(dag, job, upstream(dag, job))
 
 
 def check(workflow: Any) -> None:

@@ -6,7 +6,7 @@ Units stand in field names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum, unique
 from typing import TypeAlias
 
@@ -38,6 +38,16 @@ class JobRequest:
     mem_mb_per_node: int | None = None
     dependency: str | None = None
     time_limit_minutes: int | None = None
+
+    def behind(self, dependency: str | None, more_minutes: int = 0) -> JobRequest:
+        """Return the request of the same job where it waits for others.
+
+        Args:
+            dependency: as the attribute.
+            more_minutes: how much longer its time limit is then, if it has one.
+        """
+        minutes = self.time_limit_minutes
+        return replace(self, dependency=dependency, time_limit_minutes=minutes + more_minutes if minutes else None)
 
     @property
     def cpus(self) -> int:

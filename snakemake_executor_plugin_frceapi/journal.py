@@ -23,7 +23,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work, jsonable
 
 _PATTERN = "journal-*.jsonl"
-_FACTS = ("rule", "attempt", "works", "request", "log_directory", "upstream", "awaited", "posts")
+_FACTS = ("rule", "attempt", "works", "request", "log_directory", "upstream", "awaited", "went_ahead", "posts")
 
 
 @unique
@@ -66,7 +66,8 @@ class Entry:
         request: what was asked of the scheduler.
         log_directory: directory of its log.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
-        awaited: those of its inputs that were still to be made when it was submitted.
+        awaited: those of its inputs that were still to be made when `works` was noted.
+        went_ahead: whether it was sent before Snakemake asked for its job; then its request has time for the gate.
         posts: how often its body may have reached the API.
         external_jobid: the job's number at Slurm, once known.
         ended: whether its job has ended well.
@@ -81,6 +82,7 @@ class Entry:
     log_directory: Path
     upstream: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    went_ahead: bool = False
     posts: int = 0
     external_jobid: str | None = None
     ended: bool = False
@@ -110,7 +112,7 @@ class Entry:
             case Event.ACCEPTED:
                 return replace(self, external_jobid=str(line["external_jobid"]))
             case Event.ATTACHED:
-                return replace(self, works=tuple(_works(line["works"])))
+                return replace(self, works=tuple(_works(line["works"])), awaited=())
             case Event.ENDED:
                 return replace(self, ended=True)
             case _:
@@ -264,6 +266,7 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
         log_directory=Path(line["log_directory"]),
         upstream=tuple(map(str, line["upstream"])),
         awaited=tuple(map(str, line.get("awaited", ()))),
+        went_ahead=bool(line.get("went_ahead")),
     )
 
 

@@ -7,6 +7,7 @@ not on the job. Whatever is missing there means that a job goes the normal way, 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Any, NoReturn
@@ -16,6 +17,9 @@ from snakemake_executor_plugin_frceapi.resources import SENT
 
 OPT_OUT = "frceapi_lookahead"
 """Resource with which a rule says that its jobs never go ahead."""
+
+GATE_MINUTES = 10
+"""How much longer the time limit of a job is that may have to wait at its gate."""
 
 FOLLOWS_INPUT = "its resources follow from its input"
 OPTED_OUT = "its rule says so"
@@ -62,6 +66,13 @@ class _InputProbe:
 
     def __repr__(self) -> NoReturn:
         raise _NeedsInput
+
+
+class _NoFiles:
+    """Stands for the input files where Snakemake turns them into plain strings before anybody asks for them."""
+
+    def _plainstrings(self) -> _InputProbe:
+        return _InputProbe()
 
 
 def behind(dag: Any, job: Any) -> list[Any]:
@@ -120,13 +131,30 @@ def evaluate(job: Any, names: Container[str]) -> Mapping[str, Any]:
         NotAhead: one of them follows from the input files.
     """
     skipped = {name for name in job.rule.resources if name not in names and name != "_cores"}
-    try:
+    with _whatever_the_input_is(FOLLOWS_INPUT):
         found = job.rule.expand_resources(job.wildcards_dict, _InputProbe(), job.attempt, skip_evaluation=skipped)
+    return {name: value for name, value in found.items() if name not in skipped}
+
+
+def parameters_of(job: Any) -> tuple[Iterable[str], Iterable[object]]:
+    """Return the names of a job's parameters, and those that follow from nothing else, without touching the job.
+
+    Raises:
+        NotAhead: one cannot be evaluated yet, and Snakemake evaluates all of them or none.
+    """
+    with _whatever_the_input_is("its parameters follow from its input"):
+        found, plain = job.rule.expand_params(job.wildcards_dict, _NoFiles(), job.output, _InputProbe())
+    return found.keys(), plain
+
+
+@contextmanager
+def _whatever_the_input_is(reason: str) -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise NotAhead(FOLLOWS_INPUT) from None
-    return {name: value for name, value in found.items() if name not in skipped}
+        raise NotAhead(reason) from None
 
 
 def _obstacles(dag: Any, upstream: Sequence[Any]) -> Iterator[tuple[str, Callable[[Any], object]]]:

@@ -15,15 +15,12 @@ from snakemake_executor_plugin_frceapi.job_table import add_job
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
-from snakemake_executor_plugin_frceapi.lookahead import NotAhead
+from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES, NotAhead
 from snakemake_executor_plugin_frceapi.partitions.need import Need
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
-
-GATE_MINUTES = 10
-"""How much longer the time limit of a job is that may have to wait at its gate."""
 
 _LONGEST_NAME = 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+=@-]")
@@ -190,12 +187,7 @@ class Preparation:
     def _behind(self, request: JobRequest, external_jobids: Sequence[str], more_minutes: int) -> JobRequest:
         """Return a request that waits for other jobs, and has more time."""
         asked = parse(request.dependency) if request.dependency else None
-        minutes = request.time_limit_minutes
-        behind = replace(
-            request,
-            dependency=str(combine(asked, external_jobids)),
-            time_limit_minutes=minutes + more_minutes if minutes else None,
-        )
+        behind = request.behind(str(combine(asked, external_jobids)), more_minutes)
         if more_minutes and not self._defaults.table.takes(Need.of(behind), behind.partition):
             raise NotAhead("its partition has no time for a wait at the gate")
         return behind
@@ -246,6 +238,7 @@ def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], 
         register=register,
         upstream=entry.upstream,
         awaited=entry.awaited,
+        went_ahead=entry.went_ahead,
         prepared=True,
         inherited=True,
         posts=entry.posts,

@@ -10,6 +10,7 @@ from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.grouping import group_resources, members_of
 from snakemake_executor_plugin_frceapi.identity import products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
+from snakemake_executor_plugin_frceapi.lookahead import parameters_of
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 
 
@@ -43,16 +44,17 @@ def ready_job(job: Any, jobname: str, command: str, jobscript: str, awaited: tup
     )
 
 
-def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: str) -> ReadyJob:
-    """Return what is known of a job or group job whose input files do not exist yet.
-
-    Parameters are not evaluated.
+def early_job(
+    job: Any, resources: Mapping[str, Any], command: str, jobscript: str, awaited: tuple[str, ...] = ()
+) -> ReadyJob:
+    """Return what is known of a job or group job whose input files do not exist yet; nothing of it is touched.
 
     Args:
         job: Snakemake's job.
         resources: its resources that are sent, and its threads as ``_cores``.
         command: its job command.
         jobscript: text of the file of ``--jobscript``.
+        awaited: those of its input files that are still to be made; none where it does not matter what it is made from.
 
     Raises:
         JobError: that file cannot be filled in.
@@ -68,10 +70,11 @@ def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: s
         "threads": resources["_cores"],
         "jobid": job.jobid,
     }
+    unknown = tuple(Work(member.rule.name, products_of(member), "") for member in members_of(job))
     return ReadyJob(
         name=str(job.groupid) if group else job.name,
         is_group=group,
-        works=tuple(Work(member.rule.name, products_of(member), "") for member in members_of(job)),
+        works=works_of(job, awaited, parameters_of) if awaited else unknown,
         wildcards=wildcards,
         attempt=job.attempt,
         resources=resources,
@@ -79,6 +82,7 @@ def early_job(job: Any, resources: Mapping[str, Any], command: str, jobscript: s
         jobname=f"snakejob.{job.name}.{job.jobid}.sh",
         command=command,
         jobscript=_fill_in(jobscript, json.dumps(known), command),
+        awaited=awaited,
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Listing, Work
 from snakemake_executor_plugin_frceapi.journal import Entry, Journal, journals, lock, replay
+from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Cause, History, is_over
 
@@ -148,8 +149,9 @@ class Legacy:
         is_claimed = entry.token in self._claimed
         if not {*awaited} <= {*entry.awaited, *entry.products}:
             return Match(Step.REPLACE, (entry,), "one of its inputs is made anew")
-        if entry.awaited:  # which jobs it waited for says nothing about what it asks for
-            request = replace(request, dependency=entry.request.dependency)
+        if entry.awaited or entry.went_ahead:
+            # What it waited for, and where, says nothing about what it asks for.
+            request = request.behind(entry.request.dependency, GATE_MINUTES if entry.went_ahead else 0)
         if reason := self._why_not(entry, works, entry.request if is_claimed else request, attempt):
             return Match(Step.REPLACE, (entry,), reason)
         if self.has_ended_well(entry):
@@ -227,7 +229,7 @@ def take_over(spool: Spool) -> tuple[Journal, Legacy]:
         journal = _begin(spool.directory, left)
         for path in found.paths:
             path.unlink(missing_ok=True)
-            spool.heartbeat(path.stem).unlink(missing_ok=True)
+            spool.remove_heartbeat(path.stem)
     keep = {token for entry in left for token in (entry.token, *entry.upstream)} | replay(found.living).keys()
     for token in on_disk - keep if found.is_complete else ():
         spool.discard(token)

@@ -160,7 +160,7 @@ class Run:
 
     def note_works(self, item: Submission, works: tuple[Work, ...]) -> None:
         """Note what a job that went ahead makes, and from what, so that a later run knows it again."""
-        item.works = works
+        item.works, item.awaited = works, ()
         self._journal.note(Event.ATTACHED, item.token, works=works)
 
     @contextmanager

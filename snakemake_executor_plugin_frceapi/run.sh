@@ -214,6 +214,19 @@ frceapi_pause_at_gate() {
     wait "$!" && frceapi_quiet=$((frceapi_quiet + tenths))
 }
 
+# Takes over what another job has found: where one has waited in vain, those behind it need not.
+frceapi_look_for_silence() {
+    local silent
+    read -r silent <"$frceapi_heartbeat.silent" && [ "$silent" = "$frceapi_beat" ] &&
+        frceapi_quiet=$((10 * frceapi_silence_seconds))
+} 2>/dev/null
+
+frceapi_go_on() {
+    frceapi_say "Snakemake, which lets this job begin, was silent for $frceapi_silence_seconds s;" \
+        "the job goes on by itself"
+    [ -z "$frceapi_beat" ] || [ ! -e "$frceapi_heartbeat" ] || echo "$frceapi_beat" >"$frceapi_heartbeat.silent"
+}
+
 # A job that was submitted ahead of its inputs begins when its client says so, or when the client is gone; then the ends
 # of the upstream jobs alone decide. Pauses are counted and not the time: no silence is a clock that was set, nor a file
 # system that hung, which has held up the heartbeat too.
@@ -228,11 +241,11 @@ frceapi_await_gate() {
         esac
         if frceapi_is_given_up; then gone=$((gone + 1)); else gone=0; fi
         [ "$gone" -lt 2 ] || frceapi_end_given_up
-        [ "$frceapi_quiet" -lt "$((10 * frceapi_silence_seconds))" ] || {
-            frceapi_say "Snakemake, which lets this job begin, was silent for $frceapi_silence_seconds s;" \
-                "the job goes on by itself"
+        [ "$frceapi_looks" -gt 0 ] || frceapi_look_for_silence
+        if [ "$frceapi_quiet" -ge "$((10 * frceapi_silence_seconds))" ]; then
+            frceapi_go_on
             break
-        }
+        fi
         frceapi_gate_from=${frceapi_gate_from:-$SECONDS}
         frceapi_pause_at_gate
     done

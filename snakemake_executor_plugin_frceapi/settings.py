@@ -122,7 +122,7 @@ class ExecutorSettings(ExecutorSettingsBase):
     )
     max_connections: int = _setting(4, "How many jobs are submitted at the same time.", metavar="N")
     lookahead: int = _setting(
-        0,
+        20,
         "How many jobs may be submitted ahead of their inputs, to wait in the queue for those that make them; 0: none.",
         metavar="N",
     )

@@ -110,7 +110,7 @@ def check_settings(settings: Any, *, submits_at_once: bool) -> None:
 
 def _refused(settings: Any, *, submits_at_once: bool) -> Iterator[tuple[str, str]]:
     defaults = type(settings)()
-    if settings.lookahead:
+    if settings.lookahead not in {0, defaults.lookahead}:
         yield f"--frceapi-lookahead {settings.lookahead}", "a job that went ahead would wait for a file"
     if settings.on_exit == "leave":
         yield "--frceapi-on-exit leave", "Snakemake removes the sources from the storage as it ends"

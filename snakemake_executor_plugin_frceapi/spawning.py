@@ -49,17 +49,18 @@ class Spawning:
         command = self.command(job, job.threads)
         return ready_job(job, self._executor.get_jobname(job), command, self._jobscript, awaited)
 
-    def early(self, job: Any, resources: Mapping[str, Any]) -> ReadyJob:
+    def early(self, job: Any, resources: Mapping[str, Any], awaited: tuple[str, ...] = ()) -> ReadyJob:
         """Return what is known of a job whose input files do not exist yet.
 
         Args:
             job: Snakemake's job.
             resources: its resources that are sent, and its threads as ``_cores``.
+            awaited: as that of `early_job`.
 
         Raises:
             JobError: the file of ``--jobscript`` cannot be filled in.
         """
-        return early_job(job, resources, self.command(job, resources["_cores"]), self._jobscript)
+        return early_job(job, resources, self.command(job, resources["_cores"]), self._jobscript, awaited)
 
     def command(self, job: Any, cores: int) -> str:
         """Return the job command: a line for a POSIX shell in which no value of the workflow is code."""

@@ -153,6 +153,11 @@ class Spool:
             return False
         return order in (b"gate", b"run")
 
+    def remove_heartbeat(self, name: str) -> None:
+        """Remove the heartbeat of a run, and what jobs have noted of its silence."""
+        for path in (self.heartbeat(name), Path(f"{self.heartbeat(name)}.silent")):
+            path.unlink(missing_ok=True)
+
     def write_heartbeat(self, name: str, count: int) -> bool:
         """Show that a run lives: rewrite its heartbeat in place, with a count that it did not have before.
 

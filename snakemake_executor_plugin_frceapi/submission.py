@@ -155,6 +155,7 @@ class Submission:
             log_directory=self.log_directory,
             upstream=self.upstream,
             awaited=self.awaited,
+            went_ahead=self.went_ahead,
             posts=self.posts,
             external_jobid=self.external_jobid,
         )

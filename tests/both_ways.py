@@ -40,6 +40,7 @@ class BothWays:
         for place in self.places:
             lay_out(place.directory)
             place.defaults += arguments
+        plain.defaults += ["--frceapi-lookahead", "0"]
         ahead.defaults += ["--frceapi-lookahead", "20"]
 
     def order(self, output: str, *words: str) -> None:

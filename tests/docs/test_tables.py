@@ -18,8 +18,7 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_executor_plugin_frceapi import ExecutorSettings
 from snakemake_executor_plugin_frceapi.cli import main
 from snakemake_executor_plugin_frceapi.immediate import MOST_UPSTREAM
-from snakemake_executor_plugin_frceapi.lookahead import OPT_OUT
-from snakemake_executor_plugin_frceapi.preparation import GATE_MINUTES
+from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES, OPT_OUT
 from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, SBATCH_OPTIONS, SENT
 from snakemake_executor_plugin_frceapi.resources.table import EXPRESSED
 from snakemake_executor_plugin_frceapi.wire.request import MAX_REQUEST_BYTES

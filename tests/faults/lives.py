@@ -355,7 +355,7 @@ class Life:
         defaults = RequestDefaults("norm", 4000, None)
         preparation = Preparation(spool, defaults, Encoding(), top / "logs", script, self.run.hold, top)
         canceller = Unneeded(self, spool, lambda *_: b"", 0.0)
-        admission = Admission(self.legacy, preparation, self.run, canceller, self.say)
+        admission = Admission(self.legacy, preparation, self.run, canceller, lambda _: None, self.say)
         for name in sorted(self._names - set(self._world.recorded)):
             work = Work("map", (self._world.product(name),), self._scenario.signature)
             submission, _ = preparation.prepare(_ready(name, work), name)

@@ -156,7 +156,7 @@ class Desk:
             preparation = self._preparation(run)
             orders = _Orders(self.client, self.share.spool)
             departure = Departure(run, orders, self.share.spool, self.say, leave=False)
-            admission = Admission(legacy, preparation, run, orders, self.say)
+            admission = Admission(legacy, preparation, run, orders, lambda _: None, self.say)
             self.snakemake = _Snakemake(journal, run, preparation, admission, departure, loops)
             for job in self.jobs:
                 if job.is_due:

@@ -15,6 +15,7 @@ from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Unknown, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Entry, journals, replay
+from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.recovery import Legacy
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -22,7 +23,7 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.wire import Encoding
 from tests.faults.stepped import SteppedRun
 
-REQUEST = JobRequest(partition="norm", mem_mb_per_node=2000)
+REQUEST = JobRequest(partition="norm", mem_mb_per_node=2000, time_limit_minutes=60)
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Desk(SteppedRun):
         self.told: list[tuple[str, str]] = []
         self.cluster = Cluster()
         self.left: list[Entry] = []
+        self.let_begin: list[Submission] = []
         super().__init__(top)
 
     def submitted(self, submission: Submission) -> None:
@@ -107,9 +109,9 @@ class Desk(SteppedRun):
         defaults = RequestDefaults("norm", 4000, None)
         preparation = Preparation(self.spool, defaults, Encoding(), self.top / "logs", script, self.run.hold, self.top)
         canceller: Any = self.cluster
-        self.admission = Admission(self.legacy, preparation, self.run, canceller, self.say)
+        self.admission = Admission(self.legacy, preparation, self.run, canceller, self.let_begin.append, self.say)
 
-    def admit(self, *names: str, signature: str = "5eed") -> None:
+    def admit(self, *names: str, signature: str = "5eed", awaited: tuple[str, ...] = ()) -> None:
         """Let jobs in, each of which makes the file of its name, and make a step."""
         for name in names:
             fresh = replace(
@@ -117,6 +119,7 @@ class Desk(SteppedRun):
                 job_info=Info(name),
                 works=(Work("map", (name,), signature),),
                 request=REQUEST,
+                awaited=awaited,
             )
             self.admission.admit(fresh)
         self.step()
@@ -125,10 +128,14 @@ class Desk(SteppedRun):
         """What an earlier run has submitted, for `starts` and `ends`."""
         return replace(self.submission(token), external_jobid=jobid)
 
+    def entry(self, token: str) -> Entry:
+        """What a later run would know of a submission."""
+        (journal,) = journals(self.spool.directory)
+        return replay(journal.read_text().splitlines())[token]
+
     def is_open(self, token: str) -> bool:
         """Whether a later run would ask what became of a submission."""
-        (journal,) = journals(self.spool.directory)
-        return replay(journal.read_text().splitlines())[token].is_open
+        return self.entry(token).is_open
 
     @property
     def posted(self) -> list[str]:
@@ -204,6 +211,48 @@ def test_looks_for_what_nobody_has_answered(desk: Desk) -> None:
     desk.steps(90, every=10)
     assert desk.posted == ["t"]
     assert desk.told == [("submitted", "a")]
+
+
+def _leave_at_its_gate(desk: Desk, *, claimed: bool = True) -> None:
+    """An earlier run has submitted something ahead of a file."""
+    entry = desk.leave("t", "a", claimed=claimed)
+    request = REQUEST.behind("afterok:6", GATE_MINUTES)
+    desk.left = [replace(entry, request=request, awaited=("in",), went_ahead=True)]
+
+
+@pytest.mark.parametrize("claimed", [True, False], ids=["at its gate", "pending"])
+def test_lets_begin_what_went_ahead(claimed: bool, desk: Desk) -> None:  # noqa: FBT001 - pytest's
+    """It is taken up, its gate is opened, and what it is made from is known from then on."""
+    _leave_at_its_gate(desk, claimed=claimed)
+    desk.open()
+    desk.admit("a")
+
+    assert desk.posted == []
+    assert [item.token for item in desk.let_begin] == ["t"]
+    assert desk.entry("t").went_ahead
+    assert not desk.entry("t").awaited
+
+
+def test_replaces_what_went_ahead_with_other_resources(desk: Desk) -> None:
+    """The time that a job has for its gate is no difference; the rest of the request is."""
+    _leave_at_its_gate(desk, claimed=False)
+    desk.left[0] = replace(desk.left[0], request=replace(desk.left[0].request, cpus_per_task=7))
+    desk.open()
+    desk.admit("a")
+
+    assert desk.posted == ["fresh-a"]
+    assert desk.let_begin == []
+
+
+def test_lets_nothing_begin_before_its_inputs(desk: Desk) -> None:
+    """Snakemake that submits all jobs at once comes to them before their inputs are made."""
+    _leave_at_its_gate(desk)
+    desk.open()
+    desk.admit("a", awaited=("in",))
+
+    assert desk.posted == []
+    assert [item.token for item in desk.run.live] == ["t"]
+    assert desk.let_begin == []
 
 
 @pytest.mark.parametrize("comes", [True, False])

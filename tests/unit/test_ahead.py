@@ -94,9 +94,9 @@ class World:
         preparation = SimpleNamespace(prepare=lambda ready, *_, **__: (self.submission(ready), ()))
         self.vanguard = Vanguard(horizon, "run", *cast("Any", (self.ready, preparation, run, self.spool, canceller)))
         self.vanguard.send(lambda: None)
-        self.vanguard.note_submitted(self.a, self.submission(self.ready(self.a, {"mem_mb": 100})))
+        self.vanguard.note_submitted(self.a, self.submission(self.ready(self.a, {"mem_mb": 100}, ())))
 
-    def ready(self, job: Job, resources: Any) -> ReadyJob:
+    def ready(self, job: Job, resources: Any, awaited: tuple[str, ...]) -> ReadyJob:
         """What is known of a job."""
         return ReadyJob(
             name=job.name,
@@ -109,6 +109,7 @@ class World:
             jobname=job.name,
             command=job.name,
             jobscript="",
+            awaited=awaited,
         )
 
     def submission(self, ready: ReadyJob) -> Submission:
@@ -168,7 +169,7 @@ class World:
 
     def took(self, job: Job) -> bool | None:
         """Let Snakemake come to a job; return whether what went ahead serves, None if nothing did."""
-        ready = self.ready(job, {"mem_mb": self.memory})
+        ready = self.ready(job, {"mem_mb": self.memory}, ())
         found = self.vanguard.take(ready, self.submission(ready))
         if found is not None and found.serves:
             self.vanguard.let_begin(found.submission)
@@ -335,7 +336,7 @@ def test_sends_nothing_ahead_for_a_while_after_it_gave_way(tmp_path: Path) -> No
     world.sent[0].result = Result(succeeded=False)
     for _ in range(2):
         world.vanguard.note_ended()
-    world.vanguard.note_submitted(world.a, world.submission(world.ready(world.a, {"mem_mb": 100})))
+    world.vanguard.note_submitted(world.a, world.submission(world.ready(world.a, {"mem_mb": 100}, ())))
     world.vanguard.round()
 
     assert len(world.sent) == 1

@@ -95,21 +95,24 @@ def test_names_a_log_that_is_there(spool: Spool, *, keeps: bool, fate: bool, log
 
 
 @pytest.mark.parametrize(
-    ("went_ahead", "cause", "fate"),
+    ("went_ahead", "is_ahead", "cause", "fate"),
     [
-        (False, None, Fate.FAILED),
-        (False, Cause.CANCELLED, Fate.FAILED),
-        (True, None, Fate.CANCELLED),
-        (True, Cause.CANCELLED, Fate.CANCELLED),
-        (True, Cause.UPSTREAM, Fate.CANCELLED),
-        (True, Cause.OWN, Fate.FAILED),
+        (False, False, None, Fate.FAILED),
+        (False, False, Cause.CANCELLED, Fate.FAILED),
+        (True, True, None, Fate.CANCELLED),
+        (True, True, Cause.CANCELLED, Fate.CANCELLED),
+        (True, False, None, Fate.CANCELLED),
+        (True, False, Cause.UPSTREAM, Fate.CANCELLED),
+        (True, False, Cause.SIGNAL, Fate.FAILED),
+        (True, False, Cause.OWN, Fate.FAILED),
     ],
 )
 def test_tells_a_dropped_head_start_from_a_failure(
-    chronicle: Chronicle, *, went_ahead: bool, cause: Cause | None, fate: Fate
+    chronicle: Chronicle, *, went_ahead: bool, is_ahead: bool, cause: Cause | None, fate: Fate
 ) -> None:
-    """A job that went ahead and did not end by itself has failed nobody."""
+    """A job that went ahead and was not wanted, or never began, has failed nobody."""
     item = submission(went_ahead=went_ahead)
+    item.is_ahead = is_ahead
     if cause is not None:
         item.note_end(end(cause), 0.0)
     chronicle.note_ended(item, succeeded=False)

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from snakemake.deployment.conda import Conda
 
-from snakemake_executor_plugin_frceapi.identity import products_of, works_of
+from snakemake_executor_plugin_frceapi.identity import made_before, products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
+from snakemake_executor_plugin_frceapi.lookahead import parameters_of, unfinished
 from tests.workflow_jobs import ready_jobs, workflow_of
 
 SNAKEFILE = """
@@ -569,3 +570,61 @@ def test_code_of_the_workflow_may_fail(place: Place) -> None:
         place.write("number", "0")
 
         assert [work.signature for work in works_of(job)] == [""]
+
+
+AHEAD = """
+rule first:
+    output: "first.out", "first.log"
+    shell: "touch {output}"
+
+rule second:
+    input: "first.out", "in.txt"
+    output: "second.out"
+    params: PARAMETERS
+    resources: mem_mb=10
+    shell: "cp {input} {output}"
+
+rule all:
+    input: "second.out"
+    default_target: True
+"""
+
+
+def early_work(place: Place, parameters: str) -> tuple[Work, tuple[str, ...]]:
+    """Return what a job makes whose input is still to be made, and from what, and the files for which it waits."""
+    place.write("Snakefile", AHEAD.replace("PARAMETERS", parameters))
+    with workflow_of(place.directory) as workflow:
+        job = next(job for job in workflow.dag.jobs if job.rule.name == "second")
+        awaited = made_before(workflow.dag, job, unfinished(workflow.dag, job))
+        job._params = job._resources = None  # noqa: SLF001 - as the scheduler has it
+        (work,) = works_of(job, awaited, parameters_of)
+        assert (job._params, job._resources) == (None, None)  # noqa: SLF001 - nothing of it was touched
+    return work, awaited
+
+
+@pytest.mark.parametrize(
+    "parameters", ["number=1, name='x'", "made=lambda wildcards: {'b': 1}", "made=lambda wildcards, output: 1"]
+)
+def test_job_is_known_before_its_input_is_there(place: Place, parameters: str) -> None:
+    """It is the same job later, whichever version of the input was made meanwhile; that of another one counts."""
+    early, awaited = early_work(place, parameters)
+    place.write("first.out", "made meanwhile")
+    place.write("first.log", "")
+    with workflow_of(place.directory) as workflow:
+        job = ready_jobs(workflow)["second"]
+        assert works_of(job, awaited) == (early,)
+        place.age("in.txt")
+        assert works_of(job, awaited) != (early,)
+
+    assert awaited == ("first.log", "first.out")
+    assert early.signature
+
+
+@pytest.mark.parametrize(
+    "parameters", ["files=lambda wildcards, input: len(input)", "mb=lambda wildcards, resources: resources.mem_mb"]
+)
+def test_job_with_a_parameter_that_is_not_known_yet_is_like_no_other(place: Place, parameters: str) -> None:
+    """Nobody can tell what it is made from before its input is there."""
+    early, _ = early_work(place, f"number=1, {parameters}")
+
+    assert early == Work("second", ("second.out",), "")

@@ -362,6 +362,32 @@ def test_goes_on_by_itself_when_the_client_is_silent(node: Node, upstream: Path)
     assert node.ran()
     assert node.ended() == (5, Cause.OWN)
     assert node.log() == GOES_ON
+    assert (node.top / "heartbeat.silent").read_text() == (node.top / "heartbeat").read_text()
+
+
+def test_goes_on_at_once_where_another_job_has_waited_in_vain(node: Node) -> None:
+    """A whole chain behind a client that is gone waits for its heartbeat only once."""
+    (node.top / "heartbeat.silent").write_text((node.top / "heartbeat").read_text())
+    node.submit(silence_seconds=3600)
+
+    assert node.run() == 5
+    assert "goes on by itself" in node.log()
+
+
+def test_waits_where_the_client_has_come_back(node: Node) -> None:
+    """A silence that is over counts for nothing."""
+    (node.top / "heartbeat.silent").write_text((node.top / "heartbeat").read_text())
+    node.beat()
+    node.stop_at_looks()
+    node.submit(silence_seconds=3600)
+    process = node.start_and_look()
+    node.look(2)
+    assert not node.ran()
+    node.order("run\n")
+    node.step()
+
+    assert process.wait(PATIENCE_SECONDS) == 5
+    assert node.log() == ""
 
 
 def test_looks_less_often_after_a_while(node: Node) -> None:

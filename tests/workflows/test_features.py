@@ -152,7 +152,7 @@ def test_retries_run_a_payload_once_an_attempt(workflow: MakeWorkflow) -> None:
             output: "other"
             shell: "echo run >>other.ledger; touch {output}"
     """)
-    result = flow.run("--retries", "1", "--keep-going")
+    result = flow.run("--retries", "1", "--keep-going", "--frceapi-lookahead", "0")
 
     assert result.exit_code == 1
     runs = {name: len(flow.lines(f"{name}.ledger")) for name in ("never", "second", "plain", "other")}

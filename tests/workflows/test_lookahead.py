@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from snakemake_executor_plugin_frceapi.spool import Spool
 from tests.final_state import lasting_records
 
 if TYPE_CHECKING:
@@ -327,3 +328,43 @@ def test_what_ends_before_snakemake_comes_to_it_is_recorded(workflow: MakeWorkfl
 
     assert begun(flow).count("b") == 1
     assert lasting_records(flow.directory) == lasting_records(plain.directory)
+
+
+_PAIR = """
+    rule b:
+        input: "a"
+        output: "b"
+        params: word=lambda wildcards: "word"
+        shell: "exit 99"
+    rule a:
+        output: "a"
+        shell: "exit 99"
+"""
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["it goes on by itself", "it waits at its gate"])
+def test_the_next_run_takes_up_what_went_ahead(workflow: MakeWorkflow, *, goes_on: bool) -> None:
+    """When Snakemake is dead, what waits in the queue or has gone on by itself is submitted and run only once."""
+    plain, flow = (workflow(_PAIR, directory=directory) for directory in ("plain", "ahead"))
+    plain.use_quick_jobs()
+    plain.succeed("b")
+    flow.use_quick_jobs("until [ -e go ]; do sleep 0.1; done")
+    running = flow.start("b", "--frceapi-lookahead", "20")
+    flow.wait_for(lambda: running.text().count("Submitted job") == 1 and len(flow.jobs) == 2, "both jobs")
+    flow.wait_for(lambda: journal(flow).count('"accepted"') == 2, "their numbers")
+    running.signal(signal.SIGKILL)
+    running.wait()
+    flow.succeed("--unlock")
+    flow.write("go", "")
+    flow.wait_for(lambda: flow.states == ["COMPLETED", "RUNNING"], "the second job, at its gate")
+    if goes_on:  # after five minutes of silence; here the order says the same
+        spool = Spool(flow.directory / ".snakemake" / "frceapi")
+        assert all(map(spool.open_gate, spool.tokens()))
+        flow.wait_for(lambda: flow.states == ["COMPLETED", "COMPLETED"], "both ends")
+    flow.succeed("b", "--rerun-incomplete")
+
+    assert begun(flow) == ["a", "b"]
+    assert len(flow.jobs) == 2
+    assert lasting_records(flow.directory) == lasting_records(plain.directory)
+    assert "Nothing to be done" in flow.succeed("b", "--dry-run").output
+    assert flow.left_in_run_directory() == []

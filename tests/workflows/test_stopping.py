@@ -332,7 +332,7 @@ def test_error_lets_running_jobs_finish(workflow: MakeWorkflow) -> None:
             shell: "exit 99"
     """)
     flow.use_quick_jobs('if [ "$output" = bad.txt ]; then exit 3; fi; ' + _UNTIL_GO)
-    running = flow.start()
+    running = flow.start("--frceapi-lookahead", "0")
     flow.wait_for(lambda: "Error in rule bad" in running.text(), "the failure")
     flow.write("go", "")
     result = running.wait()
