@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # Loaded here and not through its entry point, which is too early for coverage to see the imports.
@@ -12,3 +14,6 @@ pytest_plugins = ["snakemake_executor_plugin_frceapi.sandbox.pytest_plugin"]
 settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("short")
+
+# What is ignored here, as under nohup, every job would ignore, and a shell cannot trap it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
