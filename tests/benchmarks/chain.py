@@ -30,7 +30,7 @@ CHAIN = f"""
         output: "level/{{level,[1-9][0-9]*}}"
         shell: "cp {{input}} {{output}}"
 """
-AHEAD = "--frceapi-lookahead=20"
+AHEAD, NOT_AHEAD = "--frceapi-lookahead=20", "--frceapi-lookahead=0"
 JOBS = "--jobs=20"
 
 _OURS = "frceapi, defaults [s]"

@@ -1,12 +1,12 @@
-"""How much look-ahead saves on a chain of dependent jobs where jobs of others wait for the cluster, too."""
+"""How much look-ahead saves on a chain of dependent jobs, on an idle cluster and where jobs of others wait, too."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from tests.benchmarks.chain import AHEAD, CHAIN, JOBS
+from tests.benchmarks.chain import AHEAD, CHAIN, JOBS, NOT_AHEAD
 from tests.benchmarks.measured import measure
 from tests.benchmarks.peers import OURS
 from tests.benchmarks.scenario import Figures, Scenario
@@ -14,17 +14,21 @@ from tests.benchmarks.stage import Stage
 from tests.cluster.rig import Rig
 from tests.cluster.slurm import CPUS
 
+_INTERVALS = (5, 10, 30)
 _SIZE = 3
 _SECONDS = 5
 
 
 def _round(stage: Stage) -> Figures:
     figures = {}
-    with _crowd(stage.rig):
-        for words, options in (("without look-ahead", ()), ("with look-ahead", (AHEAD,))):
-            with stage.desk() as desk:
-                desk.write("Snakefile", CHAIN)
-                figures[f"frceapi, {words} [s]"] = measure(desk, OURS, JOBS, *options).seconds
+    for place, others in (("idle", nullcontext()), ("crowded", _crowd(stage.rig))):
+        with others:
+            for interval in _INTERVALS:
+                for words, option in (("without", NOT_AHEAD), ("with", AHEAD)):
+                    with stage.desk() as desk:
+                        desk.write("Snakefile", CHAIN)
+                        found = measure(desk, OURS, JOBS, option, f"--seconds-between-status-checks={interval}")
+                    figures[f"{place}, API asked every {interval} s, {words} look-ahead [s]"] = found.seconds
     return figures
 
 
@@ -53,7 +57,7 @@ def _crowd(rig: Rig) -> Iterator[None]:
 
 SCENARIO = Scenario(
     name="crowd",
-    title="the same chain on a cluster for which jobs of others wait, too",
+    title="the same chain, on an idle cluster and on one for which jobs of others wait, too",
     measure=_round,
     rounds=1,
     is_extra=True,

@@ -10,29 +10,32 @@ from tests.benchmarks.table import number
 
 _MET, _MISSED = "#4c9a6a", "#c8553d"
 
+_LEAST = 0.01
+"""What is drawn where hardly anything was used; the axis has no zero."""
+
 
 def share(verdict: Verdict) -> float | None:
     """Return which part of what is allowed was used: 1 is the target, less is better; None where that is not known."""
     value, limit = verdict.value, verdict.target.limit
-    if not value:
+    if value is None or (verdict.target.at_least and not value):
         return None
-    return limit / value if verdict.target.at_least else value / limit
+    return max(_LEAST, limit / value if verdict.target.at_least else value / limit)
 
 
 def draw(place: Path, verdicts: Mapping[str, Iterable[Verdict]]) -> Path:
     """Write the picture below `place`, and return its file."""
     from matplotlib.figure import Figure
 
-    rows = [(verdict, part) for found in verdicts.values() for verdict in found if (part := share(verdict))]
+    rows = [(verdict, part) for found in verdicts.values() for verdict in found if (part := share(verdict)) is not None]
     figure = Figure(figsize=(11, 1.2 + 0.35 * len(rows)), layout="constrained")
     axes = figure.subplots()
     colours = [_MET if verdict.is_met else _MISSED for verdict, _ in rows]
     bars = axes.barh([verdict.target.text for verdict, _ in rows], [part for _, part in rows], color=colours)
-    axes.bar_label(bars, [_label(verdict) for verdict, _ in rows], padding=3)
-    axes.axvline(1.0, color="black", linewidth=1)
+    axes.bar_label(bars, [_label(verdict) for verdict, _ in rows], padding=3, backgroundcolor="white")
+    axes.axvline(1.0, color="black", linewidth=1, zorder=0)
     axes.set_xscale("log")
     parts = [1.0, *(part for _, part in rows)]
-    axes.set_xlim(min(parts) / 2, 3 * max(parts))
+    axes.set_xlim(min(parts) / 2, 5 * max(parts))
     axes.invert_yaxis()
     axes.set_xlabel("part of what the target allows; left of the line it is met")
     path = place / "targets.png"

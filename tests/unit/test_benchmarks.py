@@ -78,7 +78,13 @@ def test_number_keeps_digits_that_count(value: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "part"),
-    [(Verdict(RATIO, 0.25), 0.5), (Verdict(RATE, 6.0), 0.5), (Verdict(RATE, 2.0), 1.5), (Verdict(RATE, None), None)],
+    [
+        (Verdict(RATIO, 0.25), 0.5),
+        (Verdict(RATE, 6.0), 0.5),
+        (Verdict(RATE, 2.0), 1.5),
+        (Verdict(RATIO, 0.0), 0.01),
+        (Verdict(RATE, None), None),
+    ],
 )
 def test_picture_shows_part_of_what_is_allowed(verdict: Verdict, part: float | None) -> None:
     """Less than 1 keeps the promise, whichever way it is made."""
