@@ -15,5 +15,6 @@ settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=2000)
 settings.load_profile("short")
 
-# What is ignored here, as under nohup, every job would ignore, and a shell cannot trap it.
+# What is ignored here, as under nohup or behind "&", everything that a test starts would ignore too.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
