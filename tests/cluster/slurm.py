@@ -173,8 +173,16 @@ class Slurm:
         self.run("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=test")
 
     def resume_node(self) -> None:
-        """Bring the node back."""
-        self.run("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+        """Bring the node back, unless it has come back by itself: Slurm refuses to resume what is up.
+
+        Raises:
+            RigError: it stays down.
+        """
+        try:
+            self.run("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
+        except RigError:
+            if "DOWN" in self.run("sinfo", "--noheader", f"--nodes={NODE}", "--format=%T").upper():
+                raise
 
     def cancel_all(self) -> None:
         """Cancel all jobs and wait until none is left.
