@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum, unique
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work, jsonable
 
 _PATTERN = "journal-*.jsonl"
-_FACTS = ("rule", "attempt", "works", "request", "log_directory", "upstream", "awaited", "went_ahead", "posts")
+_KNOWN_LATER = frozenset({"token", "external_jobid", "ended", "closed"})
+"""What an intent does not say of a submission: its token stands beside it, the rest comes with other lines."""
 
 
 @unique
@@ -100,7 +101,7 @@ class Entry:
 
     def facts(self) -> dict[str, object]:
         """Return what an intent says of it."""
-        return {name: getattr(self, name) for name in _FACTS}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _KNOWN_LATER}
 
     def after(self, event: Event, line: Mapping[str, Any]) -> Entry:
         """Return the entry after another line about it."""

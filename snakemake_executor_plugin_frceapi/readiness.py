@@ -70,11 +70,14 @@ def early_job(
         "threads": resources["_cores"],
         "jobid": job.jobid,
     }
-    unknown = tuple(Work(member.rule.name, products_of(member), "") for member in members_of(job))
+    if awaited:
+        works = works_of(job, awaited, parameters_of)
+    else:
+        works = tuple(Work(member.rule.name, products_of(member), "") for member in members_of(job))
     return ReadyJob(
         name=str(job.groupid) if group else job.name,
         is_group=group,
-        works=works_of(job, awaited, parameters_of) if awaited else unknown,
+        works=works,
         wildcards=wildcards,
         attempt=job.attempt,
         resources=resources,

@@ -43,7 +43,8 @@ _SLURM = "slurm plugin, defaults [s]"
 _SLURM_TUNED = "slurm plugin, polling every second [s]"
 
 
-def _run(stage: Stage, peer: Peer, *options: str) -> float:
+def chain_seconds(stage: Stage, peer: Peer, *options: str) -> float:
+    """Return how long the chain takes with an executor, from the start of Snakemake to its end."""
     with stage.desk() as desk:
         desk.write("Snakefile", CHAIN)
         return measure(desk, peer, JOBS, *options).seconds
@@ -58,8 +59,8 @@ def _round(stage: Stage) -> Figures:
         _OURS_AHEAD: ahead.seconds,
         _GATE: median(ahead.gates),
         _FLOOR: floor,
-        _OURS: _run(stage, OURS),
-        _GENERIC_TUNED: _run(stage, CLUSTER_GENERIC, *CLUSTER_GENERIC.tuned),
+        _OURS: chain_seconds(stage, OURS),
+        _GENERIC_TUNED: chain_seconds(stage, CLUSTER_GENERIC, *CLUSTER_GENERIC.tuned),
     }
 
 
@@ -94,11 +95,11 @@ def _slurms_own_chain(slurm: Slurm) -> float:
 
 
 def _slurm_at_its_defaults(stage: Stage) -> Figures:
-    return {_SLURM: _run(stage, SLURM)}
+    return {_SLURM: chain_seconds(stage, SLURM)}
 
 
 def _others_that_sleep(stage: Stage) -> Figures:
-    return {_SLURM_TUNED: _run(stage, SLURM, *SLURM.tuned), _GENERIC: _run(stage, CLUSTER_GENERIC)}
+    return {_SLURM_TUNED: chain_seconds(stage, SLURM, *SLURM.tuned), _GENERIC: chain_seconds(stage, CLUSTER_GENERIC)}
 
 
 def _targets() -> Sequence[Target]:

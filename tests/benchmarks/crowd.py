@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from tests.benchmarks.chain import AHEAD, CHAIN, JOBS, NOT_AHEAD
-from tests.benchmarks.measured import measure
+from tests.benchmarks.chain import AHEAD, NOT_AHEAD, chain_seconds
 from tests.benchmarks.peers import OURS
 from tests.benchmarks.scenario import Figures, Scenario
 from tests.benchmarks.stage import Stage
@@ -25,10 +24,8 @@ def _round(stage: Stage) -> Figures:
         with others:
             for interval in _INTERVALS:
                 for words, option in (("without", NOT_AHEAD), ("with", AHEAD)):
-                    with stage.desk() as desk:
-                        desk.write("Snakefile", CHAIN)
-                        found = measure(desk, OURS, JOBS, option, f"--seconds-between-status-checks={interval}")
-                    figures[f"{place}, API asked every {interval} s, {words} look-ahead [s]"] = found.seconds
+                    seconds = chain_seconds(stage, OURS, option, f"--seconds-between-status-checks={interval}")
+                    figures[f"{place}, API asked every {interval} s, {words} look-ahead [s]"] = seconds
     return figures
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from snakemake_executor_plugin_frceapi.sandbox.server import LoopbackServer
 from tests.benchmarks.payload import use_payload
-from tests.benchmarks.programs import put_first
 from tests.cluster.desk import Desk
+from tests.cluster.programs import put_first
 from tests.cluster.rig import Rig
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.benchmarks.programs import put_first
 from tests.cluster.desk import Desk
+from tests.cluster.programs import put_first
 
 _WORKFLOW = """\
 rule all:

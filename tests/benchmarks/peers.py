@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.programs import put_first
 from tests.cluster.desk import Desk
+from tests.cluster.programs import put_first
 from tests.slurm_plugin import PLACE as SLURM_PLUGIN
 
 _CLUSTER_GENERIC = Path(sys.prefix) / "cluster-generic-plugin"

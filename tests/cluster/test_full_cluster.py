@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cluster.programs import put_first
 from tests.cluster.slurm import CPUS, MEM_MB
 
 if TYPE_CHECKING:
@@ -59,15 +60,9 @@ def hide_slurm(desk: Desk, place: Path) -> None:
     desk.environment["PATH"] = str(place)
 
 
-def put_first(desk: Desk, place: Path, programs: dict[str, str]) -> Path:
-    """Put programs before the real ones for the desk's runs, and return the file in which they record their calls."""
-    place.mkdir()
-    calls = place / "calls"
-    for name, text in programs.items():
-        (place / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n{text}\n', encoding="ascii")
-        (place / name).chmod(0o755)
-    desk.environment["PATH"] = f"{place}:{os.environ['PATH']}"
-    return calls
+def record_calls(desk: Desk, calls: Path, programs: dict[str, str]) -> None:
+    """Put programs before the real ones for the desk's runs, which record their calls in a file."""
+    put_first(desk, {name: f'#!/bin/sh\necho "{name} $*" >>{calls}\n{text}\n' for name, text in programs.items()})
 
 
 @pytest.mark.parametrize("has_scancel", [True, False], ids=["with scancel here", "without Slurm's programs"])
@@ -113,7 +108,8 @@ def test_interrupt_on_a_full_cluster_tells_what_is_left(desk: Desk, tmp_path: Pa
 
 def test_scancel_of_another_cluster_is_never_called(desk: Desk, tmp_path: Path) -> None:
     """Programs of another cluster, which has jobs of the same user and numbers, are asked for its name and no more."""
-    calls = put_first(desk, tmp_path / "bin", _OTHER_CLUSTER)
+    calls = tmp_path / "calls"
+    record_calls(desk, calls, _OTHER_CLUSTER)
     run = start_jobs(desk, 2, 3)
     run.interrupt()
     result = run.wait()
