@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.benchmarks.instant import instant_cluster
 from tests.benchmarks.measured import measure
 from tests.benchmarks.payload import write_workflow
-from tests.benchmarks.peers import CLUSTER_GENERIC, OURS, SLURM, Peer
+from tests.benchmarks.peers import CLUSTER_GENERIC, NOTHING, OURS, SLURM, Peer
 from tests.benchmarks.scenario import Figures, Scenario, Target
 from tests.benchmarks.stage import Stage
 
@@ -30,6 +30,7 @@ def _round(stage: Stage) -> Figures:
         **_figures(stage, OURS, _FEW),
         **_figures(stage, SLURM, _FEW),
         **_figures(stage, CLUSTER_GENERIC, _FEW, submit),
+        **_figures(stage, NOTHING, _FEW),
         **_figures(stage, OURS, _MANY),
     }
 

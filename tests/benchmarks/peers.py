@@ -38,10 +38,10 @@ class Peer:
         desk.defaults = ["--nocolor", *self.arguments]
         if self.uses_slurm:
             desk.environment.update(desk.rig.slurm.environment)
+            put_first(desk, {"srun": _srun(desk)})
         if self.place:
             path = filter(None, [str(self.place), desk.environment.get("PYTHONPATH")])
             desk.environment["PYTHONPATH"] = os.pathsep.join(path)
-            put_first(desk, {"srun": _srun(desk)})
 
 
 def _srun(desk: Desk) -> str:
@@ -88,3 +88,10 @@ CLUSTER_GENERIC = Peer(
 )
 
 LOCAL = Peer(name="local", arguments=("--executor=local",))
+
+NOTHING = Peer(
+    name="executor that does nothing",
+    arguments=("--executor=nothing",),
+    tuned=_EVERY_SECOND,
+    place=Path(__file__).with_name("plugins"),
+)

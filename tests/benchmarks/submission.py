@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_frceapi.jobscript import launcher
+from tests.benchmarks.distance import distant
 from tests.benchmarks.measured import measure
 from tests.benchmarks.payload import write_workflow
 from tests.benchmarks.peers import CLUSTER_GENERIC, OURS, SLURM, Peer
@@ -20,12 +24,18 @@ _DEFAULT, _MANY = 4, 16
 _BARE_LOOP = Path(__file__).with_name("bare_loop.py")
 
 
-def _bare(connections: int) -> str:
-    return f"bare loop, {connections} connections [jobs/s]"
+_WAY_SECONDS = 0.02
+"""One way to a gateway that is elsewhere, as a real one is."""
+
+_NEAR, _FAR = "on this machine", f"{round(2000 * _WAY_SECONDS)} ms away"
 
 
-def _ours(connections: int) -> str:
-    return f"frceapi, {connections} connections [jobs/s]"
+def _bare(connections: int, place: str) -> str:
+    return f"bare loop, {connections} connections, gateway {place} [jobs/s]"
+
+
+def _ours(connections: int, place: str) -> str:
+    return f"frceapi, {connections} connections, gateway {place} [jobs/s]"
 
 
 _SLURM = "slurm plugin, local sbatch [jobs/s]"
@@ -35,10 +45,21 @@ _GENERIC = "cluster-generic, local sbatch [jobs/s]"
 def _round(stage: Stage) -> Figures:
     stage.rig.slurm.hold()
     figures = {}
-    for connections in (_DEFAULT, _MANY):
-        figures[_bare(connections)] = _bare_rate(stage, connections)
-        figures[_ours(connections)] = _rate(stage, OURS, f"--frceapi-max-connections={connections}")
+    for place, url in ((_NEAR, nullcontext(stage.rig.web.url)), (_FAR, _far_url(stage))):
+        with url as reached:
+            for connections in (_DEFAULT, _MANY):
+                figures[_bare(connections, place)] = _bare_rate(stage, reached, connections)
+                options = f"--frceapi-max-connections={connections}", f"--frceapi-url={reached}"
+                figures[_ours(connections, place)] = _rate(stage, OURS, *options)
     return {**figures, _SLURM: _rate(stage, SLURM), _GENERIC: _rate(stage, CLUSTER_GENERIC)}
+
+
+@contextmanager
+def _far_url(stage: Stage) -> Iterator[str]:
+    url = urlsplit(stage.rig.web.url)
+    assert url.port
+    with distant(url.port, _WAY_SECONDS) as port:
+        yield url._replace(netloc=f"{url.hostname}:{port}").geturl()
 
 
 def _rate(stage: Stage, peer: Peer, *options: str) -> float:
@@ -48,9 +69,9 @@ def _rate(stage: Stage, peer: Peer, *options: str) -> float:
         return measure(desk, peer, *free, *options, most=_COUNT).submissions_per_second
 
 
-def _bare_rate(stage: Stage, connections: int) -> float:
+def _bare_rate(stage: Stage, url: str, connections: int) -> float:
     with stage.desk() as desk:
-        command = [sys.executable, "-P", str(_BARE_LOOP), f"{stage.rig.web.url}/submit_job"]
+        command = [sys.executable, "-P", str(_BARE_LOOP), f"{url}/submit_job"]
         return float(run([*command, str(connections), str(_COUNT)], desk.environment, _body(desk)))
 
 
@@ -61,29 +82,26 @@ def _body(desk: Desk) -> str:
     return json.dumps({**asked, "script-body": script})
 
 
+def _against_bare(connections: int, place: str) -> Target:
+    return Target(
+        text=f"submission rate against a bare loop with as many connections, {connections}, gateway {place}",
+        of=_ours(connections, place),
+        against=_bare(connections, place),
+        limit=0.9,
+        at_least=True,
+    )
+
+
 SCENARIO = Scenario(
     name="submission",
     title=f"{_COUNT} jobs that are ready at once, from their arrival at the executor to the last submission",
     measure=_round,
     rounds=3,
     targets=(
-        Target(
-            text="submission rate against a bare loop with as many connections",
-            of=_ours(_DEFAULT),
-            against=_bare(_DEFAULT),
-            limit=0.9,
-            at_least=True,
-        ),
-        Target(
-            text="the same with 16 connections",
-            of=_ours(_MANY),
-            against=_bare(_MANY),
-            limit=0.9,
-            at_least=True,
-        ),
+        *(_against_bare(connections, place) for place in (_NEAR, _FAR) for connections in (_DEFAULT, _MANY)),
         Target(
             text="submission rate with 16 connections against the slurm plugin's local sbatch",
-            of=_ours(_MANY),
+            of=_ours(_MANY, _NEAR),
             against=_SLURM,
             limit=1.1,
             at_least=True,

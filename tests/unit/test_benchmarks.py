@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import table
+from tests.benchmarks.distance import distant
 from tests.benchmarks.fan import requests
 from tests.benchmarks.payload import ends
 from tests.benchmarks.picture import draw, share
 from tests.benchmarks.scenario import Target, Values, Verdict, add, judge
 from tests.benchmarks.scenarios import SCENARIOS
+from tests.ports import listen
 
 RATIO = Target(text="ours against theirs", of="ours [s]", against="theirs [s]", limit=0.5)
 RATE = Target(text="our rate", of="ours [s]", limit=3.0, at_least=True)
@@ -124,3 +128,24 @@ def test_scenarios_have_names_of_their_own() -> None:
     """A name on the command line means one scenario."""
     names = [scenario.name for scenario in SCENARIOS]
     assert len(set(names)) == len(names)
+
+
+def test_distance_passes_on_what_is_sent() -> None:
+    """All bytes arrive in their order, both ways, and the end of one side ends the other."""
+    sent = bytes(range(256)) * 1000
+    with listen() as server, distant(server.getsockname()[1], 0.001) as port:
+        echo = threading.Thread(target=_echo, args=(server,))
+        echo.start()
+        with socket.create_connection(("127.0.0.1", port)) as near:
+            near.sendall(sent)
+            near.shutdown(socket.SHUT_WR)
+            received = b"".join(iter(lambda: near.recv(4096), b""))
+        echo.join()
+    assert received == sent
+
+
+def _echo(server: socket.socket) -> None:
+    """Send back what comes on one connection."""
+    far, _ = server.accept()
+    with far:
+        far.sendall(b"".join(iter(lambda: far.recv(4096), b"")))
