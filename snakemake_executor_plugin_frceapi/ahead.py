@@ -220,16 +220,16 @@ class Vanguard:
         self._tally.went_ahead += 1
         self._early[key] = early = Early(job, ready, submission, upstream, set(upstream))
         submission.went_ahead = submission.is_ahead = True
-        submission.on_accepted = lambda: self._note_accepted(key, early)
+        submission.on_accepted = lambda: self._note_accepted(early)
         self._run.submit(submission)
 
-    def _note_accepted(self, key: tuple[str, ...], early: Early) -> None:
+    def _note_accepted(self, early: Early) -> None:
         with self._lock:
-            if self._early.get(key) is early:
+            if early.is_dropped:  # while it was being sent
+                self._cancel([early.submission])
+            else:
                 self._note_active(members_of(early.job), early.submission)
                 self._run.wake()
-            else:  # it was dropped while it was being sent
-                self._cancel([early.submission])
 
     def _note_active(self, jobs: Iterable[Any], submission: Submission) -> None:
         for job in jobs:
@@ -292,6 +292,7 @@ class Vanguard:
             return
         for early in earlies:
             key = _key_of(early.ready)
+            early.is_dropped = True
             self._unwanted[key] = early
             self._tally.dropped += 1
             self._early.pop(key, None)

@@ -28,6 +28,7 @@ class Early:
         unfinished: those of them that Snakemake has not recorded yet.
         ready_since: monotonic time since which Snakemake has recorded them all, infinite before.
         is_open: whether its gate was opened before Snakemake came to it.
+        is_dropped: whether it is not wanted any more.
     """
 
     job: Any
@@ -37,6 +38,7 @@ class Early:
     unfinished: set[Any]
     ready_since: float = inf
     is_open: bool = False
+    is_dropped: bool = False
 
     def note_finished(self, jobs: Iterable[Any], now: float) -> None:
         """Note that Snakemake has recorded some jobs, at a monotonic time."""

@@ -238,6 +238,16 @@ def test_cancels_what_is_dropped_while_it_is_sent(world: World) -> None:
     assert tokens(world.sent) == ["b"]
 
 
+def test_keeps_what_snakemake_comes_to_while_it_is_sent(world: World) -> None:
+    """Whoever comes to a job has taken it before the API does: it is not cancelled, and the next one goes ahead."""
+    world.finish(world.a)
+    assert world.took(world.b)
+    world.accept("b")
+
+    assert world.order("b") == "run"
+    assert tokens(world.sent) == ["b", "c"]
+
+
 def test_drops_all_behind_what_is_submitted_anew(world: World) -> None:
     """What waits for a submission that does not serve would wait for ever, or for nothing."""
     world.accept("b", "c")
