@@ -19,7 +19,6 @@ from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, JobStatus, Listing, SubmitOutcome, Unknown, Work
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Event
-from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -27,9 +26,9 @@ from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
-from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.wire import Encoding
 from tests.faults.dying import Died, Fuse, mortal, release_files
+from tests.submissions import a_policy
 
 TICK_SECONDS = 15.0
 MOST_TICKS = 60
@@ -39,14 +38,8 @@ FIRST_JOBID = 70_000_001
 LOST = Unknown("no answer came")
 _TOKEN = re.compile(rb"jobs/([0-9a-f]{16})")
 _TWIN, _NO_DIRECTORY = 75, 66
-_POLICY = Policy(
-    graces=Graces(marker=90.0, requeue=600.0, kill_wait=264.0, window=86_400.0),
-    interval_seconds=10.0,
-    first_delay_seconds=0.0,
+_POLICY = a_policy(
     connections=2,
-    unknown_seconds=60.0,
-    outage_seconds=1e9,
-    keep_successful_logs=True,
 )
 
 

@@ -10,13 +10,13 @@ from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, JobState, JobStatus, Listing, SubmitOutcome
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
-from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.submissions import a_policy, a_submission
 
 INTERVAL_SECONDS = 10.0
 MARKER_SECONDS = 90.0
@@ -88,14 +88,11 @@ class SteppedRun:
         self.service = Service(lambda: self.now)
         self.spool = (Spool if self.shared else UnsharedSpool)(self.top / "spool")
         self.journal = Journal(self.spool.directory)
-        policy = Policy(
+        policy = a_policy(
             graces=Graces(marker=MARKER_SECONDS, requeue=REQUEUE_SECONDS, kill_wait=264.0, window=86_400.0),
             interval_seconds=INTERVAL_SECONDS,
-            first_delay_seconds=0.0,
             connections=4,
-            unknown_seconds=60.0,
             outage_seconds=self.outage_hours * 3600.0,
-            keep_successful_logs=True,
         )
         threads = Threads(clock=lambda: self.now, start=lambda loop, _: self.loops.append(loop))
         self.run = Run(self.service, self.spool, self.journal, policy, self, threads)
@@ -149,14 +146,9 @@ class SteppedRun:
 
     def submission(self, token: str, prepare: Callable[[], None] | None = None) -> Submission:
         """A submission that was not handed over yet; without `prepare` its run directory is written."""
-        return Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
+        return a_submission(
+            token,
             request=JobRequest(partition="norm", time_limit_minutes=60),
-            body=token.encode(),
             log_directory=self.top / "logs",
             prepare=prepare or (lambda: self._write(token) if self.shared else None),
         )

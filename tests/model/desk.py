@@ -18,7 +18,6 @@ from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.errors import FrceapiError, TicketFault
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
-from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.recovery import take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -33,15 +32,13 @@ from tests.model.ledger import Ledger
 from tests.model.service import Service
 from tests.model.share import Share
 from tests.model.workflow import RuleJob
+from tests.submissions import a_policy
 
-POLICY = Policy(
+POLICY = a_policy(
     graces=Graces(marker=90.0, requeue=600.0, kill_wait=264.0, window=7200.0),
     interval_seconds=30.0,
     first_delay_seconds=5.0,
-    connections=1,
-    unknown_seconds=60.0,
     outage_seconds=20_000.0,
-    keep_successful_logs=True,
 )
 SUBMITTER, POLLER = "frceapi-submit-0", "frceapi-status"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
 from snakemake_executor_plugin_frceapi.spool import Spool
 from tests.model.script import Event, Exit, Go, Place, Script, Term, run_script
 from tests.model.share import Share
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60.0
 TOKEN = "t"
 OF_SUBMITTER = {"run.sh", "job", "job.json", "control"}
 COMMAND = """
@@ -211,14 +210,6 @@ class RealNode:
         """See `Node`."""
         process = self.running.pop()
         self.codes.append(process.wait(PATIENCE_SECONDS))
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:

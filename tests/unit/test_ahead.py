@@ -19,6 +19,7 @@ from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Result, Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, History
+from tests.submissions import a_submission
 
 
 class File(str):
@@ -117,16 +118,12 @@ class World:
         request = JobRequest(
             partition="norm", ntasks=1, cpus_per_task=1, mem_mb_per_node=cast("int", ready.resources["mem_mb"])
         )
-        return Submission(
-            token=ready.name,
-            job_info=None,
+        return a_submission(
+            ready.name,
             rule=ready.name,
             attempt=ready.attempt,
             works=ready.works,
             request=request,
-            body=b"",
-            log_directory=Path(),
-            prepare=lambda: None,
         )
 
     def accept(self, *names: str) -> None:

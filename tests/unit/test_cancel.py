@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from snakemake_executor_plugin_frceapi.job import (
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from tests.submissions import a_submission
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60.0
 USER = getpass.getuser()
 
 
@@ -35,14 +36,6 @@ USER = getpass.getuser()
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no program, and no thread that submits jobs, be given up because the machine is busy."""
     monkeypatch.setattr(cancel, "_COMMAND_SECONDS", PATIENCE_SECONDS)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 @dataclass
@@ -103,16 +96,10 @@ class World:
         self.spool.write_job(token, "true\n", "job", script, {})
         if cluster is not None:
             (directory / "started").write_text(f"id={jobid} restart=0 node=n cluster={cluster}\n")
-        return Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
+        return a_submission(
+            token,
             request=JobRequest(partition=partition),
-            body=b"",
             log_directory=self.top,
-            prepare=lambda: None,
             external_jobid=jobid,
         )
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.chronicle import Chronicle
-from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Usage, Work
+from snakemake_executor_plugin_frceapi.job import JobState, Usage, Work
 from snakemake_executor_plugin_frceapi.record import Fate, Record
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, History
+from tests.submissions import a_submission
 
 NOW = 2000.0
 TOKEN = "t"
@@ -31,16 +32,9 @@ def chronicle(spool: Spool) -> Chronicle:
 
 def submission(token: str = TOKEN, *, posted: float | None = 1000.0, went_ahead: bool = False) -> Submission:
     """A submission of a job of rule map."""
-    return Submission(
-        token=token,
-        job_info=None,
-        rule="map",
-        attempt=1,
+    return a_submission(
+        token,
         works=(Work("map", (f"{token}.txt",), ""),),
-        request=JobRequest(partition="norm"),
-        body=b"",
-        log_directory=Path("/logs"),
-        prepare=lambda: None,
         wildcards={"sample": "A", "lane": "1"},
         external_jobid="7",
         posted=posted,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.convoy import Convoy
 from snakemake_executor_plugin_frceapi.errors import RunFailed
-from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.news import NewsQueue
 from snakemake_executor_plugin_frceapi.submission import Submission
+from tests.submissions import a_submission
 
 DIAMOND = {"a": "", "b": "a", "c": "a", "d": "bc", "e": ""}
 """The jobs, each with those before it."""
@@ -69,16 +68,10 @@ class World:
         """Take a job, and let come of it what was planned."""
         name = ready.name
         self.sent.append((name, "".join(sorted(item.rule for item in behind))))
-        item = Submission(
-            token=name,
+        item = a_submission(
+            name,
             job_info=info,
             rule=name,
-            attempt=1,
-            works=(),
-            request=JobRequest(partition="norm"),
-            body=b"",
-            log_directory=Path(),
-            prepare=lambda: None,
             external_jobid=str(len(self.sent)),
             posts=self.posts[name],
         )

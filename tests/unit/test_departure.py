@@ -9,10 +9,10 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.cancel import LARGEST_SLURM_JOBID
 from snakemake_executor_plugin_frceapi.departure import Departure
-from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.submissions import a_submission
 
 SANDBOX = str(LARGEST_SLURM_JOBID + 1)
 MAY_LIVE = "may still be alive; each ends as soon as it sees the order in its run directory."
@@ -22,16 +22,8 @@ TYPE = "To end them at once, type on the cluster: scancel"
 
 def job(jobid: str | None) -> Submission:
     """A job; without a number its token stands for it."""
-    return Submission(
-        token=jobid or "token",
-        job_info=None,
-        rule="map",
-        attempt=1,
-        works=(),
-        request=JobRequest(partition="norm"),
-        body=b"",
-        log_directory=Path("/logs"),
-        prepare=lambda: None,
+    return a_submission(
+        jobid or "token",
         external_jobid=jobid,
     )
 

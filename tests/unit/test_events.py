@@ -9,10 +9,11 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.chronicle import Chronicle
 from snakemake_executor_plugin_frceapi.events import Phase, remote_job_state
-from snakemake_executor_plugin_frceapi.job import JobRequest, JobState
+from snakemake_executor_plugin_frceapi.job import JobState
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import History
+from tests.submissions import a_submission
 
 KNOWN = {
     "version": 1,
@@ -28,16 +29,8 @@ KNOWN = {
 
 def submission(history: History, *, is_ahead: bool = False) -> Submission:
     """A submission of the second attempt of a job of rule map."""
-    return Submission(
-        token="t",
-        job_info=None,
-        rule="map",
+    return a_submission(
         attempt=2,
-        works=(),
-        request=JobRequest(partition="norm"),
-        body=b"",
-        log_directory=Path("/logs"),
-        prepare=lambda: None,
         external_jobid="7",
         history=history,
         is_ahead=is_ahead,

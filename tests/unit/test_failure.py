@@ -9,8 +9,8 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.failure import describe
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Work
-from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, History, Outcome, Verdict
+from tests.submissions import a_submission
 
 VERDICT = Verdict(Outcome.FAILED, "the job command failed")
 PER_NODE = JobRequest(partition="norm", mem_mb_per_node=4000, time_limit_minutes=60)
@@ -31,16 +31,10 @@ def failed(
     marker = end and End(
         external_jobid="7", restart=0, exit_code=end[0], cause=end[1], start=0.0, end=3630.0, cpu_seconds=1.0
     )
-    submission = Submission(
-        token="t",
-        job_info=None,
-        rule="map",
-        attempt=1,
+    submission = a_submission(
         works=tuple(Work(rule, (), "") for rule in rules),
         request=request,
-        body=b"",
         log_directory=Path("/logs/rule_map"),
-        prepare=lambda: None,
         external_jobid="7",
         history=History(state=state, end=marker),
     )

@@ -14,18 +14,10 @@ from snakemake_executor_plugin_frceapi.job import Listing
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.polling import CALL, LONGEST_AGE_SECONDS, StatusPoller
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
+from tests.waiting import wait_until
 
 LISTING = Listing({})
-PATIENCE_SECONDS = 60.0
 A_WHILE = 0.2
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 class World:

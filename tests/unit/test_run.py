@@ -26,25 +26,17 @@ from snakemake_executor_plugin_frceapi.jobscript import RunScript
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.outage import GaveUp
 from snakemake_executor_plugin_frceapi.pacing import LONGEST_ROUND_SECONDS
-from snakemake_executor_plugin_frceapi.policy import MOST_POSTS, Policy
+from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Threads
-from snakemake_executor_plugin_frceapi.tracker import Graces
+from tests.submissions import a_policy, a_submission
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60.0
 LOST = Unknown("no answer came")
 REFUSED = Refused("bad_partition", "no")
 TOKEN = "t"
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 class Service:
@@ -107,12 +99,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.service = Service()
-        policy = Policy(
-            graces=Graces(marker=90.0, requeue=600.0, kill_wait=264.0, window=86_400.0),
+        policy = a_policy(
             interval_seconds=0.01,
-            first_delay_seconds=0.0,
             connections=2,
-            unknown_seconds=60.0,
             outage_seconds=3600.0,
             keep_successful_logs=self.keep_logs,
         )
@@ -157,14 +146,9 @@ class World:
             workdir=self.top,
             command=["true"],
         )
-        return Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
+        return a_submission(
+            token,
             request=JobRequest(partition="norm", time_limit_minutes=minutes),
-            body=token.encode(),
             log_directory=self.top / "logs",
             prepare=lambda: self.spool.write_job(token, "true\n", "job", script, {}),
         )

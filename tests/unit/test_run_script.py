@@ -8,8 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,17 +19,9 @@ from snakemake_executor_plugin_frceapi.environment import encode
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunScript
 from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60.0
 NASTY = ["two words", "it's", 'a "quote"', "new\nline", "$(touch executed)", "`touch executed`", "Größe", "-dash", "~"]
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true; a machine that is busy may take long."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def mode(path: Path) -> int:

@@ -7,56 +7,34 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, UPSTREAM_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
+from snakemake_executor_plugin_frceapi.markers import parse_start
 from snakemake_executor_plugin_frceapi.spool import Spool
-from snakemake_executor_plugin_frceapi.tracker import Cause, End
+from snakemake_executor_plugin_frceapi.tracker import Cause
+from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting_node import WaitingNode
 
-PATIENCE_SECONDS = 60.0
 GOES_ON = "frceapi: Snakemake, which lets this job begin, was silent for 3 s; the job goes on by itself\n"
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true; a machine that is busy may take long."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 @dataclass
-class Node:
-    """A node that runs the job 7, which waits at its gate.
+class Node(WaitingNode):
+    """A node whose job waits at its gate.
 
     Attributes:
-        top: everything lies below it.
-        script: the run script's settings.
-        started: what was started, to be ended with the test.
         beats: how often the heartbeat was written.
     """
 
-    top: Path
-    script: RunScript
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     beats: int = 0
-
-    @property
-    def directory(self) -> Path:
-        """The run directory."""
-        return self.script.directory
 
     def submit(self, command: str = "touch ran; exit 5", *, order: str = "gate\n", **settings: object) -> None:
         """Write the run directory of a job that runs a command, with an order."""
-        self.script = replace(self.script, **{"command": ["/bin/sh", "-c", command], **settings})  # type: ignore[arg-type]
-        self.directory.mkdir(exist_ok=True)
-        (self.directory / "run.sh").write_text(self.script.render())
-        self.order(order)
+        self.write(command, order, **settings)
 
     def order(self, word: str) -> None:
         """Rewrite the order in place."""
@@ -67,20 +45,6 @@ class Node:
         self.beats += 1
         (self.top / "heartbeat").write_text(f"{self.beats}\n")
 
-    def start(self, jobid: int = 7, restart: int = 0) -> subprocess.Popen[bytes]:
-        """Start a job."""
-        path = f"{self.top / 'bin'}:{os.environ['PATH']}"
-        process = subprocess.Popen(
-            ["/bin/bash", str(self.directory / "run.sh")],
-            restore_signals=False,
-            env={"PATH": path, "SLURM_JOB_ID": str(jobid), "SLURM_RESTART_COUNT": str(restart)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
     def start_and_look(self, restart: int = 0) -> subprocess.Popen[bytes]:
         """Start the job and wait until it has looked at its gate."""
         (self.top / "slept").unlink(missing_ok=True)
@@ -88,41 +52,11 @@ class Node:
         wait_until((self.top / "slept").exists)
         return process
 
-    def run(self, jobid: int = 7, restart: int = 0) -> int:
-        """Run a job to its end and return its exit code."""
-        return self.start(jobid, restart).wait(PATIENCE_SECONDS)
-
-    def end(self, restart: int = 0) -> End:
-        """The end that the job recorded; the listing of ends shows the same."""
-        text = (self.directory / f"end.7.{restart}").read_text()
-        end = parse_end(text)
-        assert end is not None
-        assert self.script.done.read_text() == text
-        return end
-
     def begun(self) -> float:
         """When the run script began, in seconds of the epoch."""
         start = parse_start((self.directory / "started").read_text())
         assert start is not None
         return float(start.given["start"])
-
-    def ended(self, restart: int = 0) -> tuple[int, Cause]:
-        """Exit code and cause of that end."""
-        return self.end(restart).exit_code, self.end(restart).cause
-
-    def log(self) -> str:
-        """The log of the job."""
-        return (self.script.log_directory / "7.log").read_text()
-
-    def ran(self) -> bool:
-        """Whether the job command was begun."""
-        return (self.top / "ran").exists()
-
-    def pause(self, seconds: str) -> None:
-        """Set how long a pause between two looks really is."""
-        sleep = self.top / "bin" / "sleep"
-        sleep.write_text(f"#!/bin/sh\n: >'{self.top}/slept'\nexec /bin/sleep {seconds}\n")
-        sleep.chmod(0o755)
 
     def stop_at_looks(self) -> None:
         """Let each pause between two looks last until `step`."""
@@ -141,17 +75,10 @@ class Node:
             self.step()
             wait_until((self.top / "slept").exists)
 
-    def wait_for_looks(self, count: int = 1) -> None:
-        """Wait until the job has looked so often again."""
-        for _ in range(count):
-            (self.top / "slept").unlink(missing_ok=True)
-            wait_until((self.top / "slept").exists)
-
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node, whose jobs are ended with the test; a heartbeat that stays the same is never silent long enough."""
-    (tmp_path / "bin").mkdir()
     script = RunScript(
         directory=tmp_path / "it's $(touch ran) *",
         done=tmp_path / "done",
@@ -165,13 +92,9 @@ def node(tmp_path: Path) -> Iterator[Node]:
         upstream_seconds=0,
     )
     node = Node(tmp_path, script)
-    node.pause("0.05")
     node.beat()
-    yield node
-    for process in node.started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with node.lasting():
+        yield node
 
 
 @pytest.fixture

@@ -13,17 +13,7 @@ import psutil
 import pytest
 
 from snakemake_executor_plugin_frceapi.jobscript import RunScript
-
-_LONGEST_SECONDS = 60.0
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something holds; raises TimeoutError."""
-    deadline = time.monotonic() + _LONGEST_SECONDS
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not seen in {_LONGEST_SECONDS:g} s")
-        time.sleep(0.01)
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Job:
@@ -53,7 +43,7 @@ class Job:
 
     def end(self) -> str:
         """Wait for the end and return its record."""
-        self.process.wait(_LONGEST_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
         return self.read("end.7.0")
 
     def kill(self) -> None:

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from snakemake_executor_plugin_frceapi.jobscript import UPSTREAM_EXIT_CODE, RunScript
-from snakemake_executor_plugin_frceapi.markers import parse_end
 from snakemake_executor_plugin_frceapi.tracker import Cause
-
-PATIENCE_SECONDS = 60.0
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true; a machine that is busy may take long."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting_node import WaitingNode
 
 
 def an_end(code: int = 0, cause: str = "own") -> str:
@@ -47,79 +33,17 @@ def leave(directory: Path, **files: str) -> Path:
     return directory
 
 
-@dataclass
-class Node:
-    """A node that runs the job 7, which waits for upstream jobs.
-
-    Attributes:
-        top: everything lies below it.
-        script: the run script's settings.
-        started: what was started, to be ended with the test.
-    """
-
-    top: Path
-    script: RunScript
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+class Node(WaitingNode):
+    """A node whose job waits for upstream jobs."""
 
     def after(self, *upstream: Path, seconds: int = 0, command: str = "touch ran; exit 5") -> None:
         """Write the run directory of a job that waits for others."""
-        self.script = replace(
-            self.script, upstream=upstream, upstream_seconds=seconds, command=["/bin/sh", "-c", command]
-        )
-        self.script.directory.mkdir(exist_ok=True)
-        (self.script.directory / "run.sh").write_text(self.script.render())
-        (self.script.directory / "control").write_text("run\n")
-
-    def start(self, restart: int = 0) -> subprocess.Popen[bytes]:
-        """Start the job."""
-        path = f"{self.top / 'bin'}:{os.environ['PATH']}"
-        process = subprocess.Popen(
-            ["/bin/bash", str(self.script.directory / "run.sh")],
-            restore_signals=False,
-            env={"PATH": path, "SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": str(restart)},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def run(self, restart: int = 0) -> int:
-        """Run the job to its end and return its exit code."""
-        return self.start(restart).wait(PATIENCE_SECONDS)
-
-    def end(self, restart: int = 0) -> tuple[int, Cause]:
-        """Exit code and cause of the end that the job recorded; the listing of ends shows the same."""
-        text = (self.script.directory / f"end.7.{restart}").read_text()
-        end = parse_end(text)
-        assert end is not None
-        assert self.script.done.read_text() == text
-        return end.exit_code, end.cause
-
-    def log(self) -> str:
-        """The log of the job."""
-        return (self.script.log_directory / "7.log").read_text()
-
-    @property
-    def ran(self) -> bool:
-        """Whether the job command was begun."""
-        return (self.top / "ran").exists()
-
-    def pause(self, seconds: str) -> None:
-        """Set how long a pause between two looks really is."""
-        sleep = self.top / "bin" / "sleep"
-        sleep.write_text(f"#!/bin/sh\n: >'{self.top}/slept'\nexec /bin/sleep {seconds}\n")
-        sleep.chmod(0o755)
-
-    def wait_for_a_look(self) -> None:
-        """Wait until the job has looked once more at its upstream jobs."""
-        (self.top / "slept").unlink(missing_ok=True)
-        wait_until((self.top / "slept").exists)
+        self.write(command, "run\n", upstream=upstream, upstream_seconds=seconds)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node, whose jobs are ended with the test."""
-    (tmp_path / "bin").mkdir()
     script = RunScript(
         directory=tmp_path / "token",
         done=tmp_path / "done",
@@ -129,12 +53,8 @@ def node(tmp_path: Path) -> Iterator[Node]:
         watch_seconds=1,
     )
     node = Node(tmp_path, script)
-    node.pause("0.05")
-    yield node
-    for process in node.started:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with node.lasting():
+        yield node
 
 
 @pytest.fixture
@@ -159,16 +79,16 @@ def test_begins_when_the_owner_of_the_claim_has_ended_well(files: dict[str, str]
     node.after(leave(upstream, **{"claim": "4\n", "control": "run\n", **files}))
 
     assert node.run() == 5
-    assert node.end() == (5, Cause.OWN)
-    assert node.ran
+    assert node.ended() == (5, Cause.OWN)
+    assert node.ran()
     assert node.log() == ""
 
 
 def not_begun(node: Node, words: str) -> bool:
     """Whether the job has ended without its command, with one line that tells why."""
-    assert node.end() == (UPSTREAM_EXIT_CODE, Cause.UPSTREAM)
+    assert node.ended() == (UPSTREAM_EXIT_CODE, Cause.UPSTREAM)
     assert node.log() == f"frceapi: upstream job {words}; the job command is not run\n"
-    return not node.ran
+    return not node.ran()
 
 
 @pytest.mark.parametrize(
@@ -230,12 +150,12 @@ def test_begins_when_what_was_hidden_appears(node: Node, upstream: Path) -> None
     node.after(upstream, seconds=3600)
     process = node.start()
     for files in ({"control": "run\n"}, {"claim": "4\n"}, {"end_4_0": SIGNAL}, {"end_4_1": an_end()}):
-        node.wait_for_a_look()
-        assert not node.ran
+        node.wait_for_looks()
+        assert not node.ran()
         leave(upstream, **files)
 
     assert process.wait(PATIENCE_SECONDS) == 5
-    assert node.ran
+    assert node.ran()
 
 
 def test_waits_for_each_of_several(node: Node, tmp_path: Path) -> None:
@@ -244,12 +164,12 @@ def test_waits_for_each_of_several(node: Node, tmp_path: Path) -> None:
     leave(several[1], end_4_0=an_end())
     node.after(*several, seconds=3600)
     process = node.start()
-    node.wait_for_a_look()
+    node.wait_for_looks()
     leave(several[1], end_4_1=an_end(9))
     leave(several[0], end_4_0=an_end())
-    node.wait_for_a_look()
+    node.wait_for_looks()
 
-    assert not node.ran
+    assert not node.ran()
     leave(several[2], end_4_0=an_end())
     assert process.wait(PATIENCE_SECONDS) == 5
 
@@ -277,11 +197,11 @@ def test_obeys_an_order_to_cancel_while_it_waits(node: Node, upstream: Path) -> 
     """A job that is cancelled in its wait ends as one that was cancelled before it started."""
     node.after(upstream, seconds=3600)
     process = node.start()
-    node.wait_for_a_look()
+    node.wait_for_looks()
     (node.script.directory / "control").write_text("cancel\n")
 
     assert process.wait(PATIENCE_SECONDS) == 143
-    assert node.end() == (143, Cause.CANCELLED)
+    assert node.ended() == (143, Cause.CANCELLED)
     assert node.log() == "frceapi: this job was cancelled before its command began\n"
 
 
@@ -291,14 +211,14 @@ def test_records_a_signal_that_comes_while_it_waits(name: str, node: Node, upstr
     node.pause("600")
     node.after(upstream, seconds=3600)
     process = node.start()
-    node.wait_for_a_look()
+    node.wait_for_looks()
     process.send_signal(getattr(signal, f"SIG{name}"))
 
     assert process.wait(PATIENCE_SECONDS) == 143
-    assert node.end() == (143, Cause.SIGNAL)
+    assert node.ended() == (143, Cause.SIGNAL)
     leave(upstream, claim="4\n", end_4_0=an_end())
     assert node.run(restart=1) == 5
-    assert node.end(restart=1) == (5, Cause.OWN)
+    assert node.ended(restart=1) == (5, Cause.OWN)
 
 
 def test_forwards_a_signal_after_it_has_waited(node: Node, upstream: Path) -> None:
@@ -306,13 +226,13 @@ def test_forwards_a_signal_after_it_has_waited(node: Node, upstream: Path) -> No
     command = "trap 'echo got TERM; exit' TERM; touch ran; for try in $(seq 1200); do /bin/sleep 0.05; done"
     node.after(upstream, seconds=3600, command=command)
     process = node.start()
-    node.wait_for_a_look()
+    node.wait_for_looks()
     leave(upstream, claim="4\n", end_4_0=an_end())
-    wait_until(lambda: node.ran)
+    wait_until(node.ran)
     process.terminate()
 
     assert process.wait(PATIENCE_SECONDS) == 143
-    assert node.end() == (143, Cause.SIGNAL)
+    assert node.ended() == (143, Cause.SIGNAL)
     assert "got TERM\n" in node.log()
 
 
@@ -323,8 +243,8 @@ def test_looks_again_after_a_requeue(restart: int, node: Node, upstream: Path) -
     assert node.run() == UPSTREAM_EXIT_CODE
     leave(upstream, end_4_0=an_end())
 
-    assert node.run(restart) == 5
-    assert node.end(restart) == (5, Cause.OWN)
+    assert node.run(restart=restart) == 5
+    assert node.ended(restart) == (5, Cause.OWN)
 
 
 def test_repeats_an_own_end_without_a_look(node: Node, upstream: Path) -> None:
@@ -342,4 +262,4 @@ def test_does_not_look_when_it_was_cancelled(node: Node, upstream: Path) -> None
     (node.script.directory / "control").write_text("cancel\n")
 
     assert node.run() == 143
-    assert node.end() == (143, Cause.CANCELLED)
+    assert node.ended() == (143, Cause.CANCELLED)

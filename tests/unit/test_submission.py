@@ -13,23 +13,16 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.errors import TransientFault
-from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, NotSent, Refused, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.job import Accepted, NotSent, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.journal import Journal, replay
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.submission import CALL, Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
+from tests.submissions import a_submission
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-PATIENCE_SECONDS = 60.0
 NOT_SENT = NotSent(TransientFault("no connection"))
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 class World:
@@ -84,15 +77,8 @@ class World:
             if self.fault is not None:
                 raise self.fault
 
-        return Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
-            request=JobRequest(partition="norm"),
-            body=token.encode(),
-            log_directory=Path("/logs"),
+        return a_submission(
+            token,
             prepare=prepare,
         )
 

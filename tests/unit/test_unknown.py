@@ -7,23 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.job import JobRequest
-from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
-from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unknown import MOST_LOOKS, UnknownSubmissions
+from tests.submissions import a_policy, a_submission
 
 PATIENCE = 60.0
-POLICY = Policy(
-    graces=Graces(),
-    interval_seconds=10.0,
-    first_delay_seconds=0.0,
-    connections=1,
-    unknown_seconds=PATIENCE,
-    outage_seconds=1e9,
-    keep_successful_logs=True,
-)
 
 
 @dataclass
@@ -34,20 +23,12 @@ class World:
     now: float = 1000.0
 
     def __post_init__(self) -> None:
-        self.unknown = UnknownSubmissions(self.spool, POLICY, lambda: self.now)
+        self.unknown = UnknownSubmissions(self.spool, a_policy(unknown_seconds=PATIENCE), lambda: self.now)
 
     def add(self, token: str, posts: int = 1) -> Submission:
         """Add one that this run has posted so often, and an earlier one twice."""
-        item = Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
-            request=JobRequest(partition="norm"),
-            body=b"",
-            log_directory=Path(),
-            prepare=lambda: None,
+        item = a_submission(
+            token,
             posts=2 + posts,
             posts_before=2,
         )

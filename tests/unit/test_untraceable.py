@@ -10,7 +10,6 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.job import (
     Accepted,
-    JobRequest,
     JobState,
     JobStatus,
     Listing,
@@ -18,22 +17,12 @@ from snakemake_executor_plugin_frceapi.job import (
     Unknown,
 )
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
-from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.submission import Submission, Submitter
-from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unknown import UntraceableSubmissions, unknown_submissions
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.submissions import a_policy, a_submission
 
 PATIENCE = 60.0
-POLICY = Policy(
-    graces=Graces(),
-    interval_seconds=10.0,
-    first_delay_seconds=0.0,
-    connections=1,
-    unknown_seconds=PATIENCE,
-    outage_seconds=1e9,
-    keep_successful_logs=True,
-)
 
 
 @dataclass
@@ -51,7 +40,7 @@ class World:
         monitor = OutageMonitor(lambda _: None, lambda: self.now, 900.0)
         self.submitter = Submitter(self.post, 1, monitor, lambda: None)
         spool = UnsharedSpool(self.top / "spool")
-        made = unknown_submissions(spool, POLICY, lambda: self.now, self.submitter)
+        made = unknown_submissions(spool, a_policy(unknown_seconds=PATIENCE), lambda: self.now, self.submitter)
         assert isinstance(made, UntraceableSubmissions)
         self.unknown = made
 
@@ -63,16 +52,8 @@ class World:
 
     def item(self, token: str, before: int = 100) -> Submission:
         """A submission before which numbers up to `before` were listed."""
-        return Submission(
-            token=token,
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
-            request=JobRequest(partition="norm"),
-            body=b"",
-            log_directory=Path(),
-            prepare=lambda: None,
+        return a_submission(
+            token,
             posts=1,
             largest_before=before,
         )

@@ -9,9 +9,9 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus
 from snakemake_executor_plugin_frceapi.spool import Spool
-from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, Graces, Outcome, Verdict
 from snakemake_executor_plugin_frceapi.verdicts import Verdicts, has_own_end
+from tests.submissions import a_submission
 
 GRACES = Graces(marker=90.0, requeue=600.0)
 
@@ -31,16 +31,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.verdicts = Verdicts(self.spool, GRACES, self.said.append, lambda: self.now)
-        self.item = Submission(
-            token="t",
-            job_info=None,
-            rule="map",
-            attempt=1,
-            works=(),
+        self.item = a_submission(
             request=JobRequest(partition="norm", time_limit_minutes=60),
-            body=b"",
             log_directory=self.top / "logs",
-            prepare=lambda: None,
             external_jobid="101",
         )
         self.spool.job_directory("t").mkdir()
