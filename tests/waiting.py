@@ -6,12 +6,23 @@ import time
 from collections.abc import Callable
 
 PATIENCE_SECONDS = 60.0
-_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.1
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + PATIENCE_SECONDS
+def wait_until(true: Callable[[], object], what: str = "it", timeout: float = PATIENCE_SECONDS) -> None:
+    """Wait until something is true.
+
+    Args:
+        true: returns it.
+        what: names it.
+        timeout: seconds after which it is not waited for any more.
+
+    Raises:
+        TimeoutError: it is not true by then.
+    """
+    until, pause = time.monotonic() + timeout, 0.005
     while not true():
-        assert time.monotonic() < until
-        time.sleep(_PAUSE_SECONDS)
+        if time.monotonic() > until:
+            raise TimeoutError(f"{what}: not seen in {timeout:g} s")
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_PAUSE_SECONDS)

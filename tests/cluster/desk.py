@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.daemons import run
@@ -16,8 +15,7 @@ from tests.cluster.kdc import REALM
 from tests.cluster.rig import FRCEAPI, PASSWORD, Rig
 from tests.quick_jobs import quick_jobscript
 from tests.snakemake_process import LONGEST_RUN_SECONDS, NOT_OURS, Result, Running, start_snakemake
-
-_PAUSE_SECONDS = 0.1
+from tests.waiting import wait_until
 
 
 class Desk:
@@ -124,18 +122,7 @@ class Desk:
             if running.process.poll() is None:
                 running.kill()
 
-    @staticmethod
-    def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
-        """Wait until something holds.
-
-        Raises:
-            TimeoutError: it does not, after `timeout` seconds.
-        """
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what}: not seen in {timeout} s")
-            time.sleep(_PAUSE_SECONDS)
+    wait_for = staticmethod(wait_until)
 
 
 def _default_arguments() -> list[str]:

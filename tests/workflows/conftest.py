@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import textwrap
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +16,7 @@ from snakemake_executor_plugin_frceapi.sandbox import Fault, Job, Reply, Sandbox
 from tests.quick_jobs import quick_jobscript
 from tests.run_directories import has_recorded_no_end
 from tests.snakemake_process import NOT_OURS, Result, Running, start_snakemake
-
-_PAUSE_SECONDS = 0.02
+from tests.waiting import wait_until
 
 
 @dataclass(slots=True)
@@ -124,18 +122,7 @@ class Workflow:
         """Return how many requests of one call have come."""
         return sum(request.call == call for request in self.sandbox.requests)
 
-    @staticmethod
-    def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
-        """Wait until something holds.
-
-        Raises:
-            TimeoutError: it does not, after `timeout` seconds.
-        """
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what}: not seen in {timeout} s")
-            time.sleep(_PAUSE_SECONDS)
+    wait_for = staticmethod(wait_until)
 
     def use_quick_jobs(self, work: str = ":") -> None:
         """Let the jobs make the first of their outputs themselves, without the two seconds that Snakemake needs.
