@@ -63,7 +63,8 @@ def comparison(request: JobRequest, given: Mapping[str, str]) -> Iterator[tuple[
     """Yield each key of the API that a request asks for and that a job can compare, what was asked, what was given."""
     for key, (name, field, _) in _FIELDS.items():
         if (asked := getattr(request, name)) is not None:
-            yield key, str(asked), given.get(field, "")
+            unit = " MB" if key.startswith("mem-") else ""
+            yield key, f"{asked}{unit}", f"{got}{unit}" if (got := given.get(field)) else ""
     if request.time_limit_minutes:
         yield "timelimit", f"{request.time_limit_minutes} min", given.get("time_limit", "")
 

@@ -284,7 +284,7 @@ def _begin(directory: Path, left: Sequence[Entry]) -> Journal:
         journal.inherit(left)
     except OSError as error:
         raise SettingsError(
-            f"{directory} cannot be written ({error.strerror}); start Snakemake in a directory of yours with free space"
+            f"{directory} cannot be written ({error.strerror}); go to a directory of yours with free space"
         ) from None
     return journal
 

@@ -312,7 +312,7 @@ def _writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SettingsError(
-            f"{directory} cannot be written ({error.strerror}); start Snakemake in a directory of yours with free space"
+            f"{directory} cannot be written ({error.strerror}); go to a directory of yours with free space"
         ) from None
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,26 +64,40 @@ def doctor_command(
     Example:  frceapi doctor --submit -p norm
     """
     from snakemake_executor_plugin_frceapi.assembly import client_config
-    from snakemake_executor_plugin_frceapi.doctor import Examination, Outcome
+    from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome
 
     if submit != bool(partition):
         raise click.UsageError("--submit and -p PARTITION go together")
     with one_line():
         settings = settings_of(options)
         config = client_config(settings)
-        findings = Examination(config, os.environ).findings()
-        seen = list(findings if as_json else _shown(findings))
+        show = iter if as_json else _shown
+        seen = list(show(Examination(config, os.environ).findings()))
         lines: list[str] = []
-        if partition and all(finding.outcome is not Outcome.FAILED for finding in seen):
+        if partition and (broken := _failed(seen)):
+            seen += show([Finding("probe", Outcome.SKIPPED, f"not tried, because {' and '.join(broken)} failed")])
+        elif partition:
             probe = _probe(settings, partition, wait)
-            seen += probe.findings() if as_json else _shown(probe.findings())
+            seen += show(probe.findings())
             lines = probe.profile()
     if as_json:
         steps = [_as_document(item) for item in seen]
         click.echo(json.dumps({**_surroundings(config.base_url), "steps": steps, "profile": lines}, indent=2))
-    elif lines:
-        click.echo("\n".join(["", "For the profile:", *(f"  {line}" for line in lines)]))
-    context.exit(1 if any(finding.outcome is Outcome.FAILED for finding in seen) else 0)
+    else:
+        click.echo("".join(f"{line}\n" for line in _last_lines(_failed(seen), lines)), nl=False)
+    context.exit(1 if _failed(seen) else 0)
+
+
+def _failed(findings: Iterable[Finding]) -> list[str]:
+    return [finding.step for finding in findings if finding.outcome.value == "failed"]
+
+
+def _last_lines(failed: Sequence[str], profile: Sequence[str]) -> Iterator[str]:
+    """Yield the lines below the steps, some of which may have left the screen at its top."""
+    if profile:
+        yield from ("", "For the profile:", *(f"  {line}" for line in profile))
+    if failed:
+        yield from ("", f"Failed: {', '.join(failed)}.")
 
 
 def _probe(settings: ExecutorSettings, partition: str, wait: int) -> Probe:

@@ -42,6 +42,7 @@ _ENCODING_OPTIONS = (
 )
 
 _PLUGIN_FLAG = re.compile(r"--frceapi-(url|auth|target-name|ca-bundle|number-format|memory-unit)\b")
+_PARTITION = "the resource slurm_partition or --frceapi-partition"
 
 
 def service_options(command: Command) -> Command:
@@ -84,4 +85,4 @@ def one_line() -> Iterator[None]:
 
 def own_flags(text: str) -> str:
     """Return a message with the flags of these commands in the place of Snakemake's."""
-    return _PLUGIN_FLAG.sub(r"--\1", text)
+    return _PLUGIN_FLAG.sub(r"--\1", text.replace(_PARTITION, "-p"))

@@ -19,6 +19,11 @@ from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, Service
 
 _CHUNK_BYTES = 64 * 1024
 
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL calls an answer that is not TLS."""
+
+PROXY_REMEDY = "correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY"
+
 _TRUST_REMEDY = "if the site has a certificate authority of its own, name its PEM file with --frceapi-ca-bundle"
 _CLOCK_REMEDY = "check this machine's clock; if it is right, the site must renew the certificate"
 _HOST_REMEDY = "check --frceapi-url: it must name the host as the certificate does"
@@ -134,31 +139,36 @@ def _translated(err: Exception, url: str, deadline: Deadline) -> ServiceError | 
     return _unsent(err, url, f"cannot reach {url}: {what}")
 
 
-def unreached(err: Exception, url: str) -> ServiceError:
+def unreached(err: Exception, url: str, proxy: str = "") -> ServiceError:
     """Return our own exception for a foreign one that came before any request was sent.
 
     Args:
         err: the exception.
         url: the service as it may be shown.
+        proxy: likewise the proxy that was asked to reach it, empty if there is none.
     """
+    if proxy and not isinstance(_root(err), ssl.SSLError):
+        return TransientFault(f"cannot reach {url} through the proxy {proxy}: {_cause_text(err)}; {PROXY_REMEDY}")
     return _unsent(err, url, f"cannot reach {url}: {_cause_text(err)}")
 
 
 def _unsent(err: Exception, url: str, message: str) -> ServiceError:
     root = _root(err)
     if isinstance(err, requests.exceptions.ProxyError):
-        return TransientFault(f"{message}; correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
+        return TransientFault(f"{message}; {PROXY_REMEDY}")
     if isinstance(root, ssl.SSLCertVerificationError):
         return ConfigurationFault(f"{message}; {_CERTIFICATE_REMEDIES.get(root.verify_code, _TRUST_REMEDY)}")
     if "CERTIFICATE" in (getattr(root, "reason", None) or ""):
         return ConfigurationFault(f"{message}; {_TRUST_REMEDY}")
+    if isinstance(root, ssl.SSLError) and root.reason == _NO_TLS:
+        return ConfigurationFault(f"{message}; check --frceapi-url")
     if isinstance(root, ssl.SSLError) and not isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return ConfigurationFault(f"{message}; check --frceapi-url, and --frceapi-ca-bundle if it is set")
     if isinstance(root, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError)):
         return ConfigurationFault(f"{message}; check --frceapi-url and HTTPS_PROXY")
     if isinstance(root, socket.gaierror):
         return TransientFault(f"{message}; check the network and --frceapi-url")
-    if is_loopback(url):
+    if is_loopback(url) and url.startswith("http:"):
         return TransientFault(f"{message}; start the sandbox with `frceapi sandbox`, and check --frceapi-url")
     return TransientFault(f"{message}; check the network or VPN")
 
@@ -179,6 +189,8 @@ def _cause_text(err: Exception) -> str:
     match _root(err):
         case ssl.SSLCertVerificationError() as root:
             text = f"its certificate is not trusted ({root.verify_message.rstrip('.')})"
+        case ssl.SSLError(reason=reason) if reason == _NO_TLS:
+            text = "it does not speak TLS at this port"
         case ssl.SSLError() as root:
             text = f"TLS failed ({root.reason or type(root).__name__})"
         case socket.gaierror() as root:

@@ -26,7 +26,7 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
     public_url,
     trusted_certificates,
 )
-from snakemake_executor_plugin_frceapi.client.exchange import unreached
+from snakemake_executor_plugin_frceapi.client.exchange import PROXY_REMEDY, unreached
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 
 
@@ -38,13 +38,13 @@ class Handshake:
         version: version of the protocol, such as ``TLSv1.3``.
         chain: who the certificates name that the server sent, its own first.
         signer: who signed the last of them.
-        ends: until when the server's own is valid, as OpenSSL writes it.
+        ends: until when the server's own is valid; None where that is not known.
     """
 
     version: str
     chain: tuple[str, ...]
     signer: str
-    ends: str
+    ends: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def addresses(config: ClientConfig) -> list[str]:
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as err:
-        raise unreached(err, public_url(config.base_url)) from None
+        raise unreached(err, public_url(config.base_url), _shown_proxy(config)) from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -109,7 +109,7 @@ def shake_hands(config: ClientConfig, *, trusting: bool = True) -> Handshake:
         version,
         tuple(_name(certificate["subject"]) for certificate in chain),
         _name(last["issuer"]) if last else "",
-        str(chain[0]["notAfter"]) if chain else "",
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(chain[0]["notAfter"]), UTC) if chain else None,
     )
 
 
@@ -127,7 +127,7 @@ def greet(config: ClientConfig) -> Greeting:
             connection.request("GET", urlsplit(config.url_of("query_status")).path)
             answer = connection.getresponse()
         except (OSError, HTTPException, ValueError) as err:
-            raise unreached(err, public_url(config.base_url)) from None
+            raise unreached(err, public_url(config.base_url), _shown_proxy(config)) from None
         said = {name: answer.getheader(name) or "" for name in ("WWW-Authenticate", "Date", "Server")}
     answered = datetime.now(UTC)
     return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"], asked, answered)
@@ -141,6 +141,11 @@ def trusted_place(config: ClientConfig) -> str:
     """
     place = trusted_certificates(config, os.environ)
     return place if isinstance(place, str) else DEFAULT_CA_BUNDLE_PATH
+
+
+def _shown_proxy(config: ClientConfig) -> str:
+    proxy = proxy_of(config)
+    return public_url(proxy) if proxy else ""
 
 
 def _context(config: ClientConfig, *, trusting: bool = True) -> ssl.SSLContext:
@@ -164,17 +169,15 @@ def _connection(config: ClientConfig, context: ssl.SSLContext | None) -> HTTPCon
 
 
 def _connect(connection: HTTPConnection, config: ClientConfig) -> None:
-    shown = public_url(config.base_url)
+    shown, proxy = public_url(config.base_url), _shown_proxy(config)
     try:
         connection.connect()
     except (OSError, HTTPException, ValueError) as err:
         if "Tunnel connection failed" in str(err):
-            proxy = public_url(proxy_of(config))
             raise TransientFault(
-                f"cannot reach {shown}: the proxy {proxy} does not connect to it ({err}); correct the proxy in "
-                "HTTPS_PROXY, or name the host in NO_PROXY"
+                f"cannot reach {shown}: the proxy {proxy} does not connect to it ({err}); {PROXY_REMEDY}"
             ) from None
-        raise unreached(err, shown) from None
+        raise unreached(err, shown, proxy) from None
 
 
 def _chain(connection: ssl.SSLSocket) -> Sequence[Mapping[str, Any]]:

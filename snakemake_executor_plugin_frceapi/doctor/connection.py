@@ -21,6 +21,7 @@ from snakemake_executor_plugin_frceapi.client.handshake import (
 from snakemake_executor_plugin_frceapi.doctor.step import Finding, Outcome, Seen, find
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Accepted, NotSent, Refused
+from snakemake_executor_plugin_frceapi.reports.figures import duration
 from snakemake_executor_plugin_frceapi.wire import LARGE_TOKEN_BYTES, Answer, decode_listing
 
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -124,7 +125,7 @@ class Examination:
             except ServiceError:
                 raise fault from None
             return Seen(text, {"trusted": place}, Outcome.FAILED)
-        facts = {"version": made.version, "chain": made.chain, "signer": made.signer, "ends": made.ends}
+        facts = {"version": made.version, "chain": made.chain, "signer": made.signer, "ends": _iso(made.ends)}
         return Seen(f"{made.version}, {_chain(made)}; trusted by {place}", {**facts, "trusted": place})
 
     def _http(self) -> Seen:
@@ -151,11 +152,16 @@ class Examination:
             self._answer = answer = client.status_answer()
         finally:
             client.close()
+        url, without_ticket = public_url(self._config.base_url), self._config.auth == "none"
+        if answer.status_code == 401 and without_ticket:
+            raise ConfigurationFault(f"{url} wants a Kerberos ticket: leave out --frceapi-auth none")
         if answer.status_code in (401, 403):
             decode_listing(answer)
-        if self._config.auth == "none":
+        if without_ticket:
             return Seen("none, as for a sandbox")
-        return Seen(f"{public_url(self._config.base_url)} accepted a Kerberos token")
+        if self._greeting and self._greeting.status_code != 401:
+            return Seen("no ticket is asked for there, so nobody knows whether yours is good", outcome=Outcome.NOTE)
+        return Seen(f"{url} accepted a Kerberos token")
 
     def _ticket_size(self) -> Seen:
         size = self._answer.token_bytes if self._answer else 0
@@ -169,7 +175,7 @@ class Examination:
         assert self._answer is not None
         listing = decode_listing(self._answer)
         live = sum(not status.state.is_final for status in listing.jobs.values())
-        text = f"{len(listing.jobs)} jobs of the last 24 hours, {live} of them wait or run"
+        text = f"jobs of the last 24 hours: {len(listing.jobs)}; waiting or running: {live}"
         return Seen(text, {"jobs": len(listing.jobs), "live": live})
 
     def _submit_job(self) -> Seen:
@@ -189,7 +195,8 @@ class Examination:
                     f"the service took an empty request as job {outcome.external_jobid}: check --frceapi-url, and "
                     "`frceapi jobs`"
                 )
-        raise TransientFault(f"no refusal of an empty request: {outcome.message}")
+        cause, _, _ = outcome.message.rpartition("; ")  # there is no job that could have been taken
+        raise TransientFault(f"it does not refuse an empty request: {cause}; if that stays so, ask the cluster's staff")
 
 
 def seconds_ahead(greeting: Greeting) -> int:
@@ -207,12 +214,12 @@ def seconds_ahead(greeting: Greeting) -> int:
 
 def judge_clock(ahead_seconds: float) -> tuple[Outcome, str]:
     """Return what it means that this machine's clock is ahead of the service's, or behind it."""
-    off = abs(ahead_seconds)
-    text = f"this machine is {off:g} s {'ahead of' if ahead_seconds > 0 else 'behind'} the service"
+    off, most = abs(ahead_seconds), duration(_CLOCK_SKEW_SECONDS)
+    text = f"this machine is {duration(off)} {'ahead of' if ahead_seconds > 0 else 'behind'} the service"
     if off > _CLOCK_SKEW_SECONDS:
-        return Outcome.FAILED, f"{text}, and Kerberos allows {_CLOCK_SKEW_SECONDS} s: set the time"
+        return Outcome.FAILED, f"{text}, and Kerberos allows {most}: set the time"
     if off > _NOTABLE_SKEW_SECONDS:
-        return Outcome.NOTE, f"{text}; more than {_CLOCK_SKEW_SECONDS} s would be too much for Kerberos"
+        return Outcome.NOTE, f"{text}; more than {most} would be too much for Kerberos"
     return Outcome.OK, text if off > 1 else "as the service's"  # the date that is sent has whole seconds
 
 
@@ -223,8 +230,8 @@ def _ticket() -> Seen:
     facts = {
         "principal": ticket.principal,
         "cache": ticket.cache,
-        "end": ticket.end.isoformat() if ticket.end else None,
-        "renewable_until": ticket.renewable_until.isoformat() if ticket.renewable_until else None,
+        "end": _iso(ticket.end),
+        "renewable_until": _iso(ticket.renewable_until),
     }
     return Seen(f"{ticket.principal} in {ticket.cache}, {until}{renewable}", facts)
 
@@ -233,8 +240,12 @@ def _local(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M}"
 
 
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
 def _chain(made: Handshake) -> str:
-    if not made.chain:
+    if made.ends is None:
         return "certificates unknown"
     signed = " signed by ".join(f"'{name}'" for name in dict.fromkeys([*made.chain, made.signer]))
-    return f"{signed}, valid until {made.ends}"
+    return f"{signed}, valid until {_local(made.ends)}"

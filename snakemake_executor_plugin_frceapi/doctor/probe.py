@@ -15,7 +15,15 @@ from typing import TypeVar
 from snakemake_executor_plugin_frceapi.doctor.step import Finding, Outcome
 from snakemake_executor_plugin_frceapi.errors import ServiceError, SettingsError
 from snakemake_executor_plugin_frceapi.granted import comparison, differences
-from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, JobStatus, NotSent, Refused, SubmitOutcome
+from snakemake_executor_plugin_frceapi.job import (
+    Accepted,
+    JobRequest,
+    JobState,
+    JobStatus,
+    NotSent,
+    Refused,
+    SubmitOutcome,
+)
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
 from snakemake_executor_plugin_frceapi.markers import Start
 from snakemake_executor_plugin_frceapi.ports import Service
@@ -192,11 +200,13 @@ class Probe:
         return self._status.state_word if self._status else "not listed"
 
     def _why_not_started(self, jobid: str) -> str:
-        if self._status is not None and self._status.state.is_final:
+        if self._status is not None and self._status.state in (JobState.FAILED, JobState.COMPLETED):
             return (
-                f"job {jobid} has ended ({self._state()}) without a trace in {self._directory}: the nodes do not see "
-                "this directory; go to one on shared storage"
+                f"job {jobid} has ended ({self._state()}) without a trace in {Path.cwd()}: the nodes do not see this "
+                "directory; go to one on shared storage"
             )
+        if self._status is not None and self._status.state.is_final:
+            return f"job {jobid} has ended ({self._state()}) before it did anything; try again, or another -p PARTITION"
         return (
             f"job {jobid} has not begun after {self._wait_seconds:g} s ({self._state()}), and ends as soon as it does; "
             "wait longer with --wait, or name another partition with -p"
@@ -228,7 +238,10 @@ class Probe:
         snakemake = found["snakemake"]
         remedy = f"install Snakemake in the environment of {sys.executable}"
         yield _seen("snakemake", f"version {snakemake} {where}" if snakemake else "", "Snakemake", remedy)
-        module = found["module"] or ("only in a login shell" if found["login_module"] else "not there")
+        nowhere = "not there: what needs it (envmodules, module load) fails"
+        module = found["module"] or (
+            "only in a login shell: see the profile below" if found["login_module"] else nowhere
+        )
         yield Finding("module", Outcome.OK if found["module"] else Outcome.NOTE, module)
         scancel = found["scancel"]
         missing = "not there: jobs that wait are cancelled only as they begin"

@@ -145,7 +145,10 @@ def _fault(answer: Answer, said: str) -> ServiceError:
             f"{said}: it did not accept the Kerberos ticket; type `kinit`, check `date` and --frceapi-target-name"
         )
     if status_code in (408, 429) or status_code >= 500 or status_code < 300:
-        return TransientFault(f"{said}: it cannot work at the moment", answer.retry_after_seconds)
+        return TransientFault(
+            f"{said}: it cannot work at the moment; if that stays so, ask the cluster's staff",
+            answer.retry_after_seconds,
+        )
     return ConfigurationFault(f"{said}: {_configuration_hint(answer)}")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 from tests.cluster.kdc import REALM
+from tests.cluster.rig import PASSWORD, STRANGER
 from tests.cluster.web import HOST
 
 if TYPE_CHECKING:
@@ -53,6 +55,38 @@ def test_names_a_missing_ticket(desk: Desk) -> None:
     assert steps["ticket"]["text"] == f"there is no Kerberos ticket in FILE:{desk.cache}: type `kinit`"
     assert steps["clock"]["outcome"] == "ok"
     assert steps["submit_job"]["text"] == "not tried, because ticket failed"
+
+
+def test_names_an_expired_ticket(desk: Desk) -> None:
+    """It is told whose it was and when it ended."""
+    desk.kinit("-l", "1s")
+    time.sleep(2)
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (1, ["ticket"])
+    assert steps["ticket"]["text"].startswith(
+        f"the Kerberos ticket of {desk.principal} in FILE:{desk.cache} expired on "
+    )
+    assert steps["ticket"]["text"].endswith(": type `kinit`")
+
+
+def test_names_an_account_that_the_service_does_not_know(desk: Desk) -> None:
+    """A good ticket of somebody without an account: neither ticket nor network is blamed."""
+    desk.rig.kdc.kinit(desk.cache, STRANGER, PASSWORD)
+    exit_code, steps = doctor(desk)
+
+    assert (exit_code, failed(steps)) == (1, ["authentication"])
+    assert "this account may not use the API; ask the cluster's staff" in steps["authentication"]["text"]
+
+
+def test_names_an_address_that_is_none_of_the_api(desk: Desk) -> None:
+    """Where nothing asks for a ticket it is not said that one was accepted; the URL is the remedy of each call."""
+    exit_code, steps = doctor(desk, "--url", desk.rig.web.url.replace("hpcapi", "other"))
+
+    assert (exit_code, failed(steps)) == (1, ["query_status", "submit_job"])
+    assert [steps[name]["outcome"] for name in ("http", "authentication")] == ["note", "note"]
+    assert "nobody knows whether yours is good" in steps["authentication"]["text"]
+    assert {steps[name]["text"].rpartition("; ")[2] for name in failed(steps)} == {"check --url"}
 
 
 @pytest.mark.parametrize("command", ["jobs", "cancel --run", "submit job.sh -p norm"])
@@ -131,7 +165,7 @@ def test_tells_what_a_job_finds(desk: Desk) -> None:
         "ntasks-per-core": ("1", "1"),
         "ntasks-per-node": ("1", "1"),
         "cpus-per-task": ("2", "2"),
-        "mem-per-node": ("500", "500"),
+        "mem-per-node": ("500 MB", "500 MB"),
         "timelimit": ("5 min", "00:05:00"),
     }
     assert steps["start"]["facts"]["cluster"] == "fnlcr"
@@ -146,7 +180,8 @@ def test_names_a_partition_that_the_service_does_not_take(desk: Desk) -> None:
     exit_code, steps = doctor(desk, "--submit", "-p", "nowhere")
 
     assert (exit_code, failed(steps)) == (1, ["probe"])
-    assert "the service refused the job (" in steps["probe"]["text"]
+    assert steps["probe"]["text"].startswith("the service refused the job (bad_partition): ")
+    assert steps["probe"]["text"].endswith("choose another one with -p")
 
 
 def test_names_a_directory_that_the_nodes_do_not_see(desk: Desk) -> None:

@@ -372,7 +372,7 @@ def test_row_33_begins_no_run_on_a_full_disk(disk: Path) -> None:
     killed(world, "a")
     before = [path.read_bytes() for path in journals(world.spool.directory)]
     ballast = fill(disk, 0)
-    with pytest.raises(SettingsError, match=r"cannot be written \(No space left on device\); start Snakemake in"):
+    with pytest.raises(SettingsError, match=r"cannot be written \(No space left on device\); go to a directory"):
         take_over(world.spool)
     assert [path.read_bytes() for path in journals(world.spool.directory)] == before
 
@@ -405,7 +405,7 @@ def test_row_33_begins_no_run_on_a_read_only_file_system(disk: Path) -> None:
     mount("-o", "remount,ro", str(disk))
     for name in ("here", "there"):
         with pytest.raises(
-            SettingsError, match=r"cannot be written \(Read-only file system\); start Snakemake in"
+            SettingsError, match=r"cannot be written \(Read-only file system\); go to a directory"
         ) as no:
             take_over(Spool(disk / name))
         assert "\n" not in str(no.value)

@@ -322,7 +322,7 @@ def test_refuses_a_server_without_tls() -> None:
 
     assert isinstance(outcome, NotSent)
     assert type(outcome.fault) is ConfigurationFault
-    assert "TLS failed" in message_of(outcome)
+    assert message_of(outcome).endswith(": it does not speak TLS at this port; check --frceapi-url")
     assert "--frceapi-url" in message_of(outcome)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from click.testing import CliRunner
 from snakemake_executor_plugin_frceapi.cli import main
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.client.handshake import Greeting
-from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome
+from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome, Probe
 from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock, seconds_ahead
 from snakemake_executor_plugin_frceapi.doctor.probe import profile_lines
 from snakemake_executor_plugin_frceapi.doctor.step import Seen, find
+from snakemake_executor_plugin_frceapi.job import Accepted, JobState, JobStatus, Listing
 from snakemake_executor_plugin_frceapi.sandbox import Sandbox, SandboxConfig
+from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat
 from tests.raw_server import SECRET, RawServer, answer, say
 
@@ -48,9 +50,10 @@ def examine(url: str, **environment: str) -> dict[str, Finding]:
         (0, Outcome.OK, "as the service's"),
         (-1, Outcome.OK, "as the service's"),
         (30, Outcome.OK, "this machine is 30 s ahead of the service"),
-        (-61, Outcome.NOTE, "this machine is 61 s behind the service; more than 300 s would be too much for Kerberos"),
-        (300, Outcome.NOTE, "this machine is 300 s ahead of the service; more than 300 s would be too much"),
-        (-301, Outcome.FAILED, "this machine is 301 s behind the service, and Kerberos allows 300 s: set the time"),
+        (-61, Outcome.NOTE, "this machine is 1 min 1 s behind the service; more than 5 min would be too much for"),
+        (300, Outcome.NOTE, "this machine is 5 min ahead of the service; more than 5 min would be too much"),
+        (-301, Outcome.FAILED, "this machine is 5 min 1 s behind the service, and Kerberos allows 5 min: set the time"),
+        (2_592_000, Outcome.FAILED, "this machine is 30 d ahead of the service, and Kerberos allows 5 min"),
     ],
 )
 def test_judges_the_clock(ahead_seconds: int, outcome: Outcome, text: str) -> None:
@@ -109,11 +112,18 @@ def test_tries_both_calls_and_submits_nothing() -> None:
             (answer(LISTED), answer(LISTED), answer(REFUSED)),
             "query_status",
             Outcome.OK,
-            "2 jobs of the last 24 hours, 1",
+            "jobs of the last 24 hours: 2; waiting or running: 1",
         ),
         ((answer(LISTED), answer(LISTED), answer(REFUSED)), "clock", Outcome.NOTE, "the answer has no date"),
         ((answer(LISTED), answer(b"<p>"), answer(REFUSED)), "query_status", Outcome.FAILED, "which is no listing"),
-        ((answer(LISTED),), "submit_job", Outcome.FAILED, "no refusal of an empty request"),
+        ((answer(LISTED),), "submit_job", Outcome.FAILED, "it does not refuse an empty request"),
+        (
+            (answer(LISTED), answer(LISTED), answer(b"", "503 No")),
+            "submit_job",
+            Outcome.FAILED,
+            "503 with application/json; if that stays so, ask the cluster's staff",
+        ),
+        ((answer(b"", "401 No"),), "authentication", Outcome.FAILED, "wants a Kerberos ticket: leave out --frceapi-au"),
         ((answer(LISTED), answer(LISTED), answer()), "submit_job", Outcome.FAILED, "took an empty request as job 12"),
         ((answer(LISTED), answer(LISTED), answer(b"", "404 No")), "submit_job", Outcome.FAILED, "no such call"),
         ((answer(b"", "403 No"),), "authentication", Outcome.FAILED, "this account may not use the API"),
@@ -165,6 +175,27 @@ def test_examines_the_way_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found["dns"].text == "127.0.0.1 (of the proxy)"
     assert found["tls"].outcome is Outcome.FAILED
     assert found["tls"].text.endswith("correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "step", "cause"),
+    [
+        (f"http://user:{SECRET}@127.0.0.1:9", "tls", "through the proxy http://***@127.0.0.1:9: Connection refused; "),
+        (f"http://user:{SECRET}@nowhere.invalid:1", "dns", "through the proxy http://***@nowhere.invalid:1: the host "),
+    ],
+)
+def test_blames_a_proxy_that_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, proxy: str, step: str, cause: str
+) -> None:
+    """It is the proxy's name or address that is wrong, and not that of the service."""
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    found = examine("https://api.test/hpcapi", HTTPS_PROXY=proxy)[step]
+
+    assert found.outcome is Outcome.FAILED
+    assert cause in found.text
+    assert found.text.endswith("correct the proxy in HTTPS_PROXY, or name the host in NO_PROXY")
+    assert SECRET not in found.text
 
 
 def test_command_prints_a_line_for_each_step_and_no_secret() -> None:
@@ -237,16 +268,21 @@ def test_probe_tells_which_keys_are_not_honoured(sandbox: Sandbox, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("code", "hints"), [("bad_partition", False), ("bad_number_of_tasks", True), ("postdata_parse_error", True)]
+    ("code", "remedy"),
+    [
+        ("bad_partition", "choose another one with -p"),
+        ("bad_number_of_tasks", "try --number-format string"),
+        ("postdata_parse_error", "try --number-format string"),
+    ],
 )
-def test_probe_tells_why_it_was_refused(sandbox: Sandbox, code: str, *, hints: bool) -> None:
-    """A refusal that can come from the form of the numbers names the other form, and no other does."""
+def test_probe_tells_why_it_was_refused(sandbox: Sandbox, code: str, remedy: str) -> None:
+    """A refusal that can come from the form of the numbers names the other form, and one of the partition -p."""
     sandbox.faults.refuse(code, call="submit_job")
     exit_code, steps, profile = probe(sandbox)
 
     assert (exit_code, profile) == (1, [])
     assert f"the service refused the job ({code})" in steps["probe"]["text"]
-    assert steps["probe"]["text"].endswith("try --number-format string") is hints
+    assert steps["probe"]["text"].endswith(remedy)
 
 
 def test_probe_does_not_wait_for_ever(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -263,13 +299,48 @@ def test_probe_does_not_wait_for_ever(sandbox: Sandbox, tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+class EndedService:
+    """A service whose jobs are over as soon as it has them."""
+
+    def __init__(self, state: JobState) -> None:
+        self._state = state
+
+    def submit_job(self, _body: bytes) -> Accepted:
+        """Take a job."""
+        return Accepted("12")
+
+    def query_status(self, _wanted: Collection[str] | None = None) -> Listing:
+        """List that job."""
+        return Listing({"12": JobStatus("12", self._state, self._state.value)})
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        (JobState.FAILED, "the nodes do not see this directory; go to one on shared storage"),
+        (JobState.CANCELLED, "before it did anything; try again, or another -p PARTITION"),
+    ],
+)
+def test_probe_tells_how_its_job_ended_that_left_no_trace(tmp_path: Path, state: JobState, remedy: str) -> None:
+    """Only of one that ran and failed does it follow that the nodes see another directory."""
+    _, start = Probe(EndedService(state), Spool(tmp_path), "norm", Encoding(), {}, wait_seconds=60).findings()
+
+    assert start.outcome is Outcome.FAILED
+    assert f"job 12 has ended ({state.value}) " in start.text
+    assert start.text.endswith(remedy)
+
+
 def test_probe_needs_a_partition_and_a_service_that_works() -> None:
     """What makes no sense is a usage error; where a step before failed nothing is submitted."""
     assert CliRunner().invoke(main, ["doctor", "--submit"]).exit_code == 2
     result = CliRunner().invoke(main, ["doctor", "--submit", "-p", "norm", "--url", "http://127.0.0.1:9/"])
 
     assert result.exit_code == 1
-    assert "probe" not in result.output
+    assert result.output.splitlines()[-3:] == [
+        "skipped  probe           not tried, because http failed",
+        "",
+        "Failed: http.",
+    ]
 
 
 REPORT = {"module": "", "login_module": ""}

@@ -187,7 +187,7 @@ def test_refuses_a_directory_of_somebody_else(tmp_path: Path) -> None:
 def test_says_where_it_cannot_write(root: str, tmp_path: Path) -> None:
     """A run directory that cannot be made is one line that says which, why, and what to do."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=f"{tmp_path}/file.* cannot be written .*; start Snakemake in") as caught:
+    with pytest.raises(SettingsError, match=f"{tmp_path}/file.* cannot be written .*; go to a directory") as caught:
         Spool(tmp_path / root)
     assert "\n" not in str(caught.value)
 
