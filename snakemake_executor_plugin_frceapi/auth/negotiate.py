@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest
-
 from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_libraries
 from snakemake_executor_plugin_frceapi.auth.ticket import inspect_ticket
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
@@ -21,7 +19,7 @@ _OTHER_REALM = re.compile(r"krbtgt/(.+)@.+")
 
 
 class NegotiateAuth:
-    """Puts a token into each request, as ``auth`` of requests; one object for each thread.
+    """Makes a token for each request; one object for each thread.
 
     Each token has a GSS context of its own, because two threads that step one context crash the interpreter.
     Mutual authentication is left to TLS, and no ticket is forwarded.
@@ -32,22 +30,21 @@ class NegotiateAuth:
         self._target_name = target_name or f"HTTP@{self._host}"
         self._watchdog = Watchdog(deadline_seconds)
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add the header.
+    def __call__(self, url: str) -> str:
+        """Return ``Authorization`` for one request to a URL.
 
         Raises:
             TicketFault: there is no usable ticket, or it is of another realm.
             TransientFault: no KDC answers.
             ConfigurationFault: Kerberos does not know the service, or there is no Kerberos library.
         """
-        url = urlsplit(request.url or "")
-        if url.scheme != "https" or url.hostname != self._host:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or parts.hostname != self._host:
             raise ConfigurationFault(
-                f"no Kerberos token is sent to {url.scheme}://{url.hostname}, only to https://{self._host}: "
+                f"no Kerberos token is sent to {parts.scheme}://{parts.hostname}, only to https://{self._host}: "
                 "check --frceapi-url"
             )
-        request.headers["Authorization"] = self._watchdog.run(self._token)
-        return request
+        return self._watchdog.run(self._token)
 
     def _token(self) -> str:
         _, requests_gssapi = load_libraries()

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-import requests
 from requests.utils import get_environ_proxies
 
 from snakemake_executor_plugin_frceapi.auth import NegotiateAuth, negotiate_auth
@@ -26,7 +25,7 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
     public_url,
     trusted_certificates,
 )
-from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Route, exchange
+from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Request, Route, exchange
 from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
@@ -135,15 +134,17 @@ class Client:
         line.touch()
         return reply
 
-    def _prepared(self, line: _Line, method: str, url: str, body: bytes | None) -> requests.PreparedRequest:
+    def _prepared(self, line: _Line, method: str, url: str, body: bytes | None) -> Request:
         headers = {
             "User-Agent": self._config.user_agent,
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         }
         if body is not None:
-            headers["Content-Type"] = "application/json"
-        return requests.Request(method, url, headers=headers, data=body, auth=line.auth).prepare()
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        if line.auth is not None:
+            headers["Authorization"] = line.auth(url)
+        return Request(method, url, headers, body)
 
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)

@@ -9,11 +9,13 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from math import inf
 from types import TracebackType
 from typing import Any, Self
 
+from requests import Request
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -152,13 +154,38 @@ _POOLS = {"http": _WatchedHTTPPool, "https": _WatchedHTTPSPool}
 
 
 class WatchedAdapter(HTTPAdapter):
-    """One kept-alive connection that obeys the current `Deadline`, and sends nothing twice.
+    """Knows the way to one service, over one kept-alive connection that obeys the current `Deadline`.
 
-    It is used without a session: no redirects, cookies, netrc or settings from the environment.
+    What requests knows of proxies and certificates finds the way, once. Requests go it without the rest of that
+    library, which has nothing that is wanted here: no sessions, redirects, cookies or netrc.
     """
 
     def __init__(self) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        super().__init__(pool_connections=1, pool_maxsize=1)
+        self._way: HTTPConnectionPool | None = None
+
+    def way(self, url: str, verify: str, proxies: Mapping[str, str]) -> HTTPConnectionPool:
+        """Return what sends requests to the host of a URL.
+
+        Args:
+            url: of the service.
+            verify: file or directory of the trusted certificates.
+            proxies: proxies by scheme, as requests takes them.
+
+        Raises:
+            RequestException: one of them cannot be used.
+        """
+        way = self._way
+        if way is None:
+            found = self.get_connection_with_tls_context(Request("GET", url).prepare(), verify, dict(proxies))
+            assert isinstance(found, HTTPConnectionPool)
+            way = self._way = found
+        return way
+
+    def close(self) -> None:
+        """Close the connection; the next request makes a new one."""
+        super().close()
+        self._way = None
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool with our connections."""

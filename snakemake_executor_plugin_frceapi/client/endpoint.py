@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, SettingsError
 
 _PUBLIC_SEGMENTS = {"", "hpcapi", "submit_job", "query_status"}
@@ -121,8 +123,8 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}://{user}{address}{'/'.join(segments)}" + ("?***" if parts.query or parts.fragment else "")
 
 
-def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str | bool:
-    """Return where the trusted certificates are, as ``verify`` of requests takes it.
+def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str:
+    """Return the file or directory with the certificates that are trusted.
 
     The order is the setting, ``REQUESTS_CA_BUNDLE``, the system's store (a site's own authority is there, and not in
     certifi), certifi. Only files count as the system's store, because its directory may exist and be empty.
@@ -139,7 +141,7 @@ def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> st
             return str(place)
     paths = ssl.get_default_verify_paths()
     candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
-    return next((place for place in candidates if place and Path(place).is_file()), True)
+    return next((place for place in candidates if place and Path(place).is_file()), DEFAULT_CA_BUNDLE_PATH)
 
 
 def _check_bundle(name: str, place: Path) -> None:

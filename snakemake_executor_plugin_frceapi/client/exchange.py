@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
@@ -41,13 +41,30 @@ class Route:
 
     Attributes:
         connect_timeout_seconds: for each address of the host.
-        verify: trusted certificates, as requests takes them.
+        verify: file or directory of the trusted certificates.
         proxies: proxy by scheme, as requests takes them.
     """
 
     connect_timeout_seconds: float
-    verify: str | bool
+    verify: str
     proxies: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent.
+
+    Attributes:
+        method: method.
+        url: full URL; it may hold the sandbox's secret.
+        headers: header fields in their order.
+        body: body, None where there is none.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +88,7 @@ class Reply:
     token_bytes: int
 
 
-def exchange(
-    adapter: WatchedAdapter, request: requests.PreparedRequest, route: Route, deadline: Deadline, max_bytes: int
-) -> Reply:
+def exchange(adapter: WatchedAdapter, request: Request, route: Route, deadline: Deadline, max_bytes: int) -> Reply:
     """Send a request once and reads the whole answer.
 
     Raises:
@@ -82,12 +97,15 @@ def exchange(
     """
     deadline.may_have_sent = False
     try:
-        response = adapter.send(
-            request,
-            stream=True,
-            timeout=(route.connect_timeout_seconds, None),  # the deadline ends a read
-            verify=route.verify,
-            proxies=route.proxies,
+        response = adapter.way(request.url, route.verify, route.proxies).urlopen(
+            request.method,
+            urlsplit(request.url).path,
+            request.body,
+            request.headers,
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=route.connect_timeout_seconds, read=None),  # the deadline ends a read
+            preload_content=False,
         )
         try:
             body = _body(response, max_bytes)
@@ -95,15 +113,15 @@ def exchange(
             response.close()
     # ValueError: parsers of the standard library raise it for some answers that are not HTTP.
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as err:
-        raise _translated(err, public_url(request.url or ""), deadline) from None
+        raise _translated(err, public_url(request.url), deadline) from None
     if deadline.expired:
-        raise LostExchange(f"{public_url(request.url or '')} did not finish its answer in {deadline.seconds:g} s")
-    return _reply(response, body)
+        raise LostExchange(f"{public_url(request.url)} did not finish its answer in {deadline.seconds:g} s")
+    return _reply(request, response, body)
 
 
-def _body(response: requests.Response, max_bytes: int) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
     body = bytearray()
-    while chunk := response.raw.read(_CHUNK_BYTES, decode_content=False):
+    while chunk := response.read(_CHUNK_BYTES, decode_content=False):
         body += chunk
         if len(body) > max_bytes:
             raise _TooLargeError(max_bytes)
@@ -115,19 +133,19 @@ class _TooLargeError(ValueError):
         super().__init__(f"its answer has more than {max_bytes:,} bytes")
 
 
-def _reply(response: requests.Response, body: bytes) -> Reply:
+def _reply(request: Request, response: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
     headers = response.headers
     try:
         location = urlsplit(headers.get("Location", "")).hostname or ""
     except ValueError:
         location = ""
     return Reply(
-        response.status_code,
+        response.status,
         headers.get("Content-Type", ""),
         body,
         location,
         headers.get("Retry-After", ""),
-        len(response.request.headers.get("Authorization", "")),
+        len(request.headers.get("Authorization", "")),
     )
 
 
@@ -154,7 +172,7 @@ def unreached(err: Exception, url: str, proxy: str = "") -> ServiceError:
 
 def _unsent(err: Exception, url: str, message: str) -> ServiceError:
     root = _root(err)
-    if isinstance(err, requests.exceptions.ProxyError):
+    if isinstance(err, urllib3.exceptions.ProxyError):
         return TransientFault(f"{message}; {PROXY_REMEDY}")
     if isinstance(root, ssl.SSLCertVerificationError):
         return ConfigurationFault(f"{message}; {_CERTIFICATE_REMEDIES.get(root.verify_code, _TRUST_REMEDY)}")

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, select_proxy
 
 from snakemake_executor_plugin_frceapi.client.endpoint import (
     ClientConfig,
@@ -133,23 +133,13 @@ def greet(config: ClientConfig) -> Greeting:
     return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"], asked, answered)
 
 
-def trusted_place(config: ClientConfig) -> str:
-    """Return the file or directory with the certificates that are trusted.
-
-    Raises:
-        ConfigurationFault: the place that was named cannot be used.
-    """
-    place = trusted_certificates(config, os.environ)
-    return place if isinstance(place, str) else DEFAULT_CA_BUNDLE_PATH
-
-
 def _shown_proxy(config: ClientConfig) -> str:
     proxy = proxy_of(config)
     return public_url(proxy) if proxy else ""
 
 
 def _context(config: ClientConfig, *, trusting: bool = True) -> ssl.SSLContext:
-    place = Path(trusted_place(config))
+    place = Path(trusted_certificates(config, os.environ))
     file, directory = (None, place) if place.is_dir() else (place, None)
     context = ssl.create_default_context(cafile=file, capath=directory)
     if not trusting:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_frceapi.auth import ticket_status
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig, public_url
+from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
 from snakemake_executor_plugin_frceapi.client.handshake import (
     Greeting,
     Handshake,
@@ -16,7 +17,6 @@ from snakemake_executor_plugin_frceapi.client.handshake import (
     greet,
     proxy_of,
     shake_hands,
-    trusted_place,
 )
 from snakemake_executor_plugin_frceapi.doctor.step import Finding, Outcome, Seen, find
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
@@ -38,7 +38,7 @@ class Examination:
 
     Args:
         config: how to reach the service.
-        environment: where variables about proxies stand.
+        environment: where variables about proxies and certificates stand.
     """
 
     def __init__(self, config: ClientConfig, environment: Mapping[str, str]) -> None:
@@ -116,7 +116,7 @@ class Examination:
         return Seen(f"{', '.join(found)}{through}", {"addresses": found})
 
     def _tls(self) -> Seen:
-        place = trusted_place(self._config)
+        place = trusted_certificates(self._config, self._environment)
         try:
             made = shake_hands(self._config)
         except ConfigurationFault as fault:

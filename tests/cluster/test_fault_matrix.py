@@ -215,11 +215,10 @@ def test_row_23_service_that_kerberos_does_not_know_is_fatal_at_the_start(desk: 
 
 
 _ASK = """
-    import requests
     from snakemake_executor_plugin_frceapi.auth import negotiate_auth
     from snakemake_executor_plugin_frceapi.errors import ConfigurationFault
     try:
-        negotiate_auth("api.nih.test", None)(requests.Request("GET", "https://api.nih.test/hpcapi").prepare())
+        negotiate_auth("api.nih.test", None)("https://api.nih.test/hpcapi")
     except ConfigurationFault as fault:
         print(fault)
 """

@@ -11,7 +11,6 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from snakemake_executor_plugin_frceapi.client import Client
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
@@ -38,11 +37,10 @@ class CountingAuth:
     def __init__(self) -> None:
         self.tokens = 0
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
+    def __call__(self, _: str) -> str:
+        """Return the header."""
         self.tokens += 1
-        request.headers["Authorization"] = f"Negotiate {self.tokens}{self.padding}"
-        return request
+        return f"Negotiate {self.tokens}{self.padding}"
 
 
 @pytest.fixture

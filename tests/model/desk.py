@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from requests import PreparedRequest
-
 from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.auth import NegotiateAuth
 from snakemake_executor_plugin_frceapi.cancel import Canceller
@@ -50,12 +48,11 @@ class Ticket(NegotiateAuth):
         super().__init__("localhost", None)
         self.is_valid = True
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Add a token, if there is a ticket."""
+    def __call__(self, url: str) -> str:  # noqa: ARG002 - there is one service
+        """Return a token, if there is a ticket."""
         if not self.is_valid:
             raise TicketFault("the Kerberos ticket expired: type `kinit`")
-        request.headers["Authorization"] = "Negotiate YQ=="
-        return request
+        return "Negotiate YQ=="
 
 
 class TicketClient(Client):

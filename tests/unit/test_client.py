@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import certifi
 import pytest
-import requests
 import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -98,11 +98,10 @@ class CountingAuth:
     def __init__(self) -> None:
         self.tokens = 0
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
+    def __call__(self, _: str) -> str:
+        """Return the header."""
         self.tokens += 1
-        request.headers["Authorization"] = f"Negotiate {self.tokens}"
-        return request
+        return f"Negotiate {self.tokens}"
 
 
 @pytest.fixture
@@ -213,9 +212,9 @@ def test_begins_no_connection_after_the_deadline(
 ) -> None:
     """A way that is opened too late is closed at once."""
 
-    def slow_auth(_: CountingAuth, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def slow_auth(*_: object) -> str:
         time.sleep(0.5)
-        return request
+        return "Negotiate 1"
 
     monkeypatch.setattr(CountingAuth, "__call__", slow_auth)
     with RawServer(drip(b"")) as proxy:
@@ -230,9 +229,9 @@ def test_sends_nothing_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
     """When making the token took all the time, the request stays here, also on a kept connection."""
     waits = iter([0.0, 0.5, 0.5])
 
-    def slow_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    def slow_auth(_: str) -> str:
         time.sleep(next(waits))
-        return request
+        return "Negotiate 1"
 
     # The first submission has all the time that it needs.
     begin, seconds = Deadline.__init__, iter([60.0, 0.3, 0.3])
@@ -364,7 +363,7 @@ def test_falls_back_to_the_system_and_to_certifi(tmp_path: Path, monkeypatch: py
     assert trusted_certificates(config, {"SSL_CERT_FILE": __file__}) == __file__
     system.unlink()
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(openssl_cafile_env="", cafile=None))
-    assert trusted_certificates(config, {}) is True
+    assert trusted_certificates(config, {}) == certifi.where()
 
 
 def test_goes_through_the_proxy_of_the_environment(
