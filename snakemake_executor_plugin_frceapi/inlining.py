@@ -79,7 +79,8 @@ class InlinePreparation:
             entry: what the journal says of it.
             job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         """
-        return resumed(entry, job_info, b"", partial(add_job, self._table, entry.rule, {}, entry.log_directory))
+        register = partial(add_job, self._table, entry.rule, entry.wildcards, entry.log_directory)
+        return resumed(entry, job_info, b"", register)
 
     def _body(self, request: JobRequest, script: InlineScript) -> bytes:
         text = script.render()

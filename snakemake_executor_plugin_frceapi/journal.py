@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum, unique
 from pathlib import Path
@@ -66,6 +66,7 @@ class Entry:
         works: what its job makes.
         request: what was asked of the scheduler.
         log_directory: directory of its log.
+        wildcards: its wildcards by name, none of a group.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         awaited: those of its inputs that were still to be made when `works` was noted.
         went_ahead: whether it was sent before Snakemake asked for its job; then its request has time for the gate.
@@ -81,6 +82,7 @@ class Entry:
     works: tuple[Work, ...]
     request: JobRequest
     log_directory: Path
+    wildcards: Mapping[str, str] = field(default_factory=dict)
     upstream: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     went_ahead: bool = False
@@ -265,6 +267,7 @@ def _entry(token: str, line: Mapping[str, Any]) -> Entry:
         works=tuple(_works(line["works"])),
         request=JobRequest(**line["request"]),
         log_directory=Path(line["log_directory"]),
+        wildcards={str(name): str(value) for name, value in dict(line.get("wildcards", {})).items()},
         upstream=tuple(map(str, line["upstream"])),
         awaited=tuple(map(str, line.get("awaited", ()))),
         went_ahead=bool(line.get("went_ahead")),

@@ -5,7 +5,6 @@ What is looked at may belong to a run that lives, so nothing is changed or remov
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -118,7 +117,7 @@ class Workplace:
                 yield KnownJob(
                     owner,
                     entry.rule,
-                    wildcards_text(_wildcards(spool, entry.token)),
+                    wildcards_text(entry.wildcards),
                     entry.log_directory / f"{owner}.log",
                     replace(entry, external_jobid=owner),
                     spool,
@@ -159,13 +158,6 @@ def _with(row: Row, job: KnownJob | None, directory: Path) -> Row:
         return row
     log = job.log.relative_to(directory) if job.log.is_relative_to(directory) else job.log
     return replace(row, rule=job.rule, wildcards=job.wildcards, log=str(log), node=job.node)
-
-
-def _wildcards(spool: Spool, token: str) -> Mapping[str, str]:
-    with suppress(OSError, ValueError, AttributeError):
-        record = json.loads((spool.job_directory(token) / "job.json").read_text("utf-8"))
-        return {str(name): str(value) for name, value in record.get("wildcards", {}).items()}
-    return {}
 
 
 def _lines(directory: Path) -> Iterator[str]:

@@ -155,8 +155,7 @@ class Preparation:
             name=_name_at_slurm(job),
             ask_limit=self._is_first_with_limit(request),
         )
-        record = _record(job, request, upstream, logs)
-        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, record, gated=gated)
+        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, gated=gated)
         submission = Submission(
             token=token,
             job_info=job_info,
@@ -181,7 +180,7 @@ class Preparation:
             entry: what the journal says of it.
             job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         """
-        register = functools.partial(self._register, entry.rule, {}, entry.log_directory)
+        register = functools.partial(self._register, entry.rule, entry.wildcards, entry.log_directory)
         return resumed(entry, job_info, self._body(entry.request, entry.token), register)
 
     def _behind(self, request: JobRequest, external_jobids: Sequence[str], more_minutes: int) -> JobRequest:
@@ -234,6 +233,7 @@ def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], 
         request=entry.request,
         body=body,
         log_directory=entry.log_directory,
+        wildcards=entry.wildcards,
         prepare=lambda: None,
         register=register,
         upstream=entry.upstream,
@@ -245,17 +245,3 @@ def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], 
         posts_before=entry.posts,
         external_jobid=entry.external_jobid,
     )
-
-
-def _record(job: ReadyJob, request: JobRequest, upstream: Sequence[str], log_directory: Path) -> dict[str, object]:
-    """Return what is kept of a job for people."""
-    return {
-        "rule": job.name,
-        "wildcards": dict(job.wildcards),
-        "products": [product for work in job.works for product in work.products],
-        "attempt": job.attempt,
-        "jobname": job.jobname,
-        "request": request,
-        "upstream": upstream,
-        "log_directory": log_directory,
-    }

@@ -6,20 +6,18 @@ read now (a stale handle, an entry that the attribute cache still hides) counts 
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.job import jsonable
 from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
 from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import End
@@ -73,7 +71,6 @@ class Spool:
         jobscript: str,
         name: str,
         script: RunScript,
-        record: Mapping[str, object],
         *,
         gated: bool = False,
     ) -> None:
@@ -84,7 +81,6 @@ class Spool:
             jobscript: text that runs the job command.
             name: file name of the jobscript.
             script: settings of the run script, which runs that jobscript.
-            record: what to keep of the job for people and for a later run.
             gated: whether the job command begins only after `open_gate`; the run script needs a heartbeat for that.
 
         Raises:
@@ -97,7 +93,6 @@ class Spool:
             self._write_shared()
             _write_private(hidden / name, jobscript)
             _write_private(hidden / "run.sh", script.render())
-            _write_private(hidden / "job.json", json.dumps(record, ensure_ascii=False, default=jsonable))
             _write_private(hidden / "control", "gate\n" if gated else "run\n")
             hidden.rename(self.job_directory(token))
         except (OSError, UnicodeError):

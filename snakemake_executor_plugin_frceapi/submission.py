@@ -50,7 +50,7 @@ class Submission:
         request: what is asked of the scheduler.
         body: the encoded request.
         log_directory: directory of its log.
-        wildcards: its wildcards by name; unknown of what an earlier run has submitted.
+        wildcards: its wildcards by name, none of a group.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         awaited: those of its inputs that were still to be made when it was submitted.
         register: called with the external jobid as soon as the API is known to have taken it.
@@ -153,6 +153,7 @@ class Submission:
             works=self.works,
             request=self.request,
             log_directory=self.log_directory,
+            wildcards=self.wildcards,
             upstream=self.upstream,
             awaited=self.awaited,
             went_ahead=self.went_ahead,

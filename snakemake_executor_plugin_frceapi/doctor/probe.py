@@ -127,7 +127,7 @@ class Probe:
             name="frceapi-doctor",
             ask_limit=True,
         )
-        self._spool.write_job(self._token, text, _NAME, script, {"rule": "frceapi doctor"})
+        self._spool.write_job(self._token, text, _NAME, script)
 
     def _submitted(self, outcome: SubmitOutcome) -> Finding:
         match outcome:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PATH = "/hpcapi"
 _DIRECTORY = re.compile(r"^d=(.*)$", re.MULTILINE)
+_OUTPUT = re.compile(r'"output": \["([^"]+)"')
 _END = "id={id} restart=0 exit=0 cause=own start={now} end={now} cpu_ticks=1 gate=0 node=n1 peak_kb=1 peak_by=samples\n"
 _ROW = {"name": "hpcapi", "partition": "norm", "start": "2026-01-01T00:00:00", "end": "2026-01-01T00:00:01"}
 
@@ -73,9 +74,9 @@ class _App:
 
 def _end(directory: Path, job_id: str) -> None:
     """Leave what a job leaves whose working directory is that of Snakemake."""
-    wildcards = json.loads((directory / "job.json").read_text("utf-8"))["wildcards"]
+    jobscript = next(directory.glob("job-*")).read_text("utf-8")
     workdir = next(parent for parent in directory.parents if parent.name == ".snakemake").parent
-    (workdir / "out" / wildcards["n"]).touch()
+    (workdir / _OUTPUT.findall(jobscript)[0]).touch()
     (directory / "claim").write_text(f"{job_id}\n", encoding="ascii")
     end = directory / f"end.{job_id}.0"
     end.write_text(_END.format(id=job_id, now=time.time()), encoding="ascii")

@@ -183,7 +183,7 @@ def test_run_directory_is_private_and_log_follows_umask(desk: Desk, umask: int) 
 
     assert result.exit_code == 0, result.output
     names = {path.name for path in modes}
-    assert {"run.sh", "job.json", "control", "claim", "started", f"end.{job}.0"} <= names
+    assert {"run.sh", "control", "claim", "started", f"end.{job}.0"} <= names
     assert any(name.startswith("env-") for name in names)
     allowed = {path: 0o700 if stat.S_ISDIR(mode) else 0o600 for path, mode in modes.items()}
     assert {path: stat.S_IMODE(mode) for path, mode in modes.items()} == allowed

@@ -189,4 +189,4 @@ class SteppedRun:
             workdir=self.top,
             command=["true"],
         )
-        self.spool.write_job(token, "true\n", "job", script, {})
+        self.spool.write_job(token, "true\n", "job", script)

@@ -22,7 +22,7 @@ from tests.model.share import Share
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 TOKEN = "t"
-OF_SUBMITTER = {"run.sh", "job", "job.json", "control"}
+OF_SUBMITTER = {"run.sh", "job", "control"}
 COMMAND = """
 run="$SLURM_JOB_ID.$SLURM_RESTART_COUNT"
 echo "$run" >>runs
@@ -235,7 +235,7 @@ def write_job(top: Path, spool: Spool) -> None:
         command=["/bin/bash", str(spool.job_directory(TOKEN) / "job")],
         watch_seconds=1,
     )
-    spool.write_job(TOKEN, COMMAND, "job", script, {})
+    spool.write_job(TOKEN, COMMAND, "job", script)
 
 
 def tell(story: Sequence[str], node: Node, spool: Spool) -> None:

@@ -156,7 +156,7 @@ def test_contracts_hold_for_empty_package(empty_package: Path) -> None:
         pytest.param("job.py", f"{PACKAGE}.resources", "Imports point downwards", id="upwards"),
         pytest.param("errors.py", f"{PACKAGE}.sandbox", "only the command line knows", id="plugin-to-sandbox"),
         pytest.param("sandbox/made_up.py", f"{PACKAGE}.errors", "The sandbox knows nothing", id="sandbox-to-plugin"),
-        pytest.param("tracker.py", "requests.adapters", "speak HTTP", id="requests"),
+        pytest.param("tracker.py", "requests.adapters", "speaks HTTP", id="requests"),
         pytest.param("tracker.py", "gssapi", "knows Kerberos", id="gssapi"),
         pytest.param("settings.py", "snakemake.api", "none knows Snakemake", id="snakemake"),
         pytest.param("job.py", "snakemake_interface_common.exceptions", "Snakemake's interface", id="interface"),

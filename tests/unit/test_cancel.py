@@ -93,7 +93,7 @@ class World:
             workdir=self.top,
             command=["true"],
         )
-        self.spool.write_job(token, "true\n", "job", script, {})
+        self.spool.write_job(token, "true\n", "job", script)
         if cluster is not None:
             (directory / "started").write_text(f"id={jobid} restart=0 node=n cluster={cluster}\n")
         return a_submission(

@@ -38,6 +38,7 @@ def entry(token: str = TOKENS[0], posts: int = 1) -> Entry:
         works=(Work("map", (f"{token}.bam", "a\udcff ü\u2028.txt"), "5eed"), Work("sort", ("b",), "")),
         request=JobRequest(partition="norm", ntasks=1, mem_mb_per_node=2000, dependency="afterok:7"),
         log_directory=Path("/logs/rule map"),
+        wildcards={"unit": "2", "sample": "a\udcff ü"},
         upstream=("up", "stream"),
         posts=posts,
     )
@@ -265,6 +266,7 @@ STRANGE = st.fixed_dictionaries(
         | st.lists(st.fixed_dictionaries({"rule": JSON, "products": JSON, "signature": JSON}), max_size=2),
         "request": JSON | st.just({"partition": "norm"}),
         "log_directory": JSON,
+        "wildcards": JSON,
         "upstream": JSON,
         "external_jobid": JSON,
     },

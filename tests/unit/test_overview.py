@@ -46,7 +46,7 @@ class Directory:
         script = RunScript(
             directory=directory, done=directory, log_directory=self.logs, workdir=directory, command=["true"]
         )
-        self.spool.write_job(token, "true\n", "job", script, {"wildcards": wildcards})
+        self.spool.write_job(token, "true\n", "job", script)
         entry = Entry(
             token=token,
             rule="map",
@@ -54,6 +54,7 @@ class Directory:
             works=(),
             request=JobRequest(partition="norm"),
             log_directory=self.logs,
+            wildcards=wildcards,
             posts=1,
         )
         self.journal.intend(entry)
@@ -80,7 +81,7 @@ def test_knows_jobs_from_journal_and_run_directory(directory: Directory) -> None
     started = directory.submit("a", "101", sample="x", unit="1")
     (started / "started").write_text("id=101 restart=0 node=n7 cluster=frce\n")
     (directory.submit("b", "102") / "claim").write_text("55\n")
-    (directory.submit("c", None) / "job.json").write_text("torn{")
+    directory.submit("c", None)
     known = Workplace(directory.persistence).jobs()
 
     assert {jobid: (job.wildcards, job.node, job.log.name) for jobid, job in known.items()} == {

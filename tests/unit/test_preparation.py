@@ -136,7 +136,7 @@ def test_writes_nothing_before_it_is_sent(world: World) -> None:
 
     submission.prepare()
     directory = world.spool.job_directory(submission.token)
-    assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh", "job.json", "run.sh"}
+    assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh", "run.sh"}
     assert (directory / "job-snakejob.map.7.sh").read_text() == JOB.jobscript
 
 
@@ -161,18 +161,16 @@ def test_joins_the_settings_of_the_run_and_of_the_job(world: World, tmp_path: Pa
     assert f"frceapi_command=(/bin/bash {directory}/job-snakejob.map.7.sh)" in lines
 
 
-def test_records_the_job_for_people(world: World, tmp_path: Path) -> None:
-    """job.json says which job of the workflow the token stands for."""
+def test_records_the_job(world: World, tmp_path: Path) -> None:
+    """The journal is told which job of the workflow the token stands for."""
     submission, _ = world.preparation.prepare(JOB, None)
-    submission.prepare()
-    record = json.loads((world.spool.job_directory(submission.token) / "job.json").read_text())
+    entry = submission.entry()
 
-    assert record["rule"] == "map"
-    assert record["wildcards"] == {"sample": "A1", "unit": "2"}
-    assert record["attempt"] == 3
-    assert record["jobname"] == "snakejob.map.7.sh"
-    assert record["log_directory"] == str(tmp_path / "logs" / "rule_map" / "A1_2")
-    assert "norm" in str(record["request"])
+    assert (entry.token, entry.rule, entry.attempt) == (submission.token, "map", 3)
+    assert entry.wildcards == {"sample": "A1", "unit": "2"}
+    assert entry.log_directory == tmp_path / "logs" / "rule_map" / "A1_2"
+    assert entry.request.partition == "norm"
+    assert world.preparation.resume(entry).wildcards == entry.wildcards
 
 
 @pytest.mark.parametrize(

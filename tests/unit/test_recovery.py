@@ -66,7 +66,7 @@ class World:
             workdir=self.top,
             command=["true"],
         )
-        self.spool.write_job(token, "true\n", "job", script, {})
+        self.spool.write_job(token, "true\n", "job", script)
 
     def claims(self, token: str, jobid: str = "101") -> None:
         """A job claims it."""

@@ -150,7 +150,7 @@ class World:
             token,
             request=JobRequest(partition="norm", time_limit_minutes=minutes),
             log_directory=self.top / "logs",
-            prepare=lambda: self.spool.write_job(token, "true\n", "job", script, {}),
+            prepare=lambda: self.spool.write_job(token, "true\n", "job", script),
         )
 
     def submit(self, token: str = TOKEN, *answers: SubmitOutcome) -> Submission:

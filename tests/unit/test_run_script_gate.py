@@ -477,7 +477,7 @@ def test_understands_what_the_client_writes(
         heartbeat=spool.heartbeat("run-1"),
         silence_seconds=2,
     )
-    spool.write_job("t", "", "job", node.script, {}, gated=True)
+    spool.write_job("t", "", "job", node.script, gated=True)
     node.stop_at_looks()
     process = node.start_and_look()
     for count in range(8, 13):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import pwd
 import shutil
@@ -55,8 +54,7 @@ def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's
         workdir=directory,
         command=spool.jobscript_command(token, jobscript, "job-x"),
     )
-    record = {"rule": "Größe", "path": Path("/a"), "wildcards": {"x": "1"}}
-    spool.write_job(token, jobscript, "job-x", script, record, gated=gated)
+    spool.write_job(token, jobscript, "job-x", script, gated=gated)
     return directory
 
 
@@ -74,14 +72,13 @@ def test_makes_everything_private_whatever_the_umask(umask: None, tmp_path: Path
 
 
 def test_writes_all_that_a_job_needs(spool: Spool) -> None:
-    """The run directory holds the jobscript, the run script that runs it, a record and leave to run."""
+    """The run directory holds the jobscript, the run script that runs it, and leave to run."""
     directory = write_job(spool, "t")
 
-    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x", "job.json", "run.sh"]
+    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x", "run.sh"]
     assert (directory / "control").read_text() == "run\n"
     assert (directory / "job-x").read_text() == "#!/bin/bash\necho it's\n"
     assert f"frceapi_command=(/bin/bash {directory}/job-x)" in (directory / "run.sh").read_text()
-    assert json.loads((directory / "job.json").read_text()) == {"rule": "Größe", "path": "/a", "wildcards": {"x": "1"}}
 
 
 def test_writes_names_that_are_no_utf_8(spool: Spool) -> None:
@@ -132,7 +129,7 @@ def test_shows_no_run_directory_that_is_written_or_removed_in_part(
     spool.remove_job("t")
     monkeypatch.undo()
 
-    assert seen == [False] * 5
+    assert seen == [False] * 4
     assert spool.tokens() == {"t"}
     spool.discard("t")
     assert spool.tokens() == set()
