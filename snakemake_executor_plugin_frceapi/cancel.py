@@ -66,9 +66,15 @@ class Canceller:
         helpers.join(_COMMAND_SECONDS)
         return alive
 
-    def order(self, submissions: Sequence[Submission]) -> threading.Thread:
-        """Begin to cancel jobs; return the thread that submits the jobs that help, where they are needed."""
-        clusters = {start.cluster for item in submissions if (start := self._spool.start(item.token))}
+    def order(self, submissions: Sequence[Submission], others: Iterable[str] = ()) -> threading.Thread:
+        """Begin to cancel jobs; return the thread that submits the jobs that help, where they are needed.
+
+        Args:
+            submissions: the jobs.
+            others: tokens of jobs of the same service that may have recorded the name of its cluster.
+        """
+        tokens = {*others, *(item.token for item in submissions)}
+        clusters = {start.cluster for token in tokens if (start := self._spool.start(token))}
         for item in submissions:
             item.external_jobid = self._spool.claimed_by(item.token) or item.external_jobid
             self._spool.order_cancel(item.token)

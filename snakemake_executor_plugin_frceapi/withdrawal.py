@@ -96,7 +96,8 @@ class Withdrawal:
             elif target.status is not None and int(target.external_jobid) <= LARGEST_SLURM_JOBID:
                 others[target.external_jobid] = target.status.partition
         for spool, items in ours.items():
-            helpers = Canceller(self._service, spool, self._encode, timeout_seconds).order(items)
+            beside = [job.entry.token for job in self._known.values() if job.spool is spool and job.entry is not None]
+            helpers = Canceller(self._service, spool, self._encode, timeout_seconds).order(items, beside)
             helpers.join(timeout_seconds)
         submit_helpers(self._service, self._encode, others)
         while alive := self._alive(alive):

@@ -40,7 +40,7 @@ def partitions_command(config: str | None) -> None:
     try:
         table = applicable_table(config, os.environ, os.environ.get("SNAKEMAKE_FRCEAPI_URL", DEFAULT_URL))
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(str(error).replace("--frceapi-partition-config", "--config")) from None
     if not table.partitions:
         raise click.ClickException(
             "nothing is known of the partitions of the service in SNAKEMAKE_FRCEAPI_URL; name a file with --config, or "

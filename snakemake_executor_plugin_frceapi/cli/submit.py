@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snakemake_executor_plugin_frceapi.cli.service import encoding_options, one_line, service_options, settings_of
+from snakemake_executor_plugin_frceapi.cli.service import (
+    encoding_options,
+    one_line,
+    own_flags,
+    service_options,
+    settings_of,
+)
 from snakemake_executor_plugin_frceapi.sbatch import EXPRESSIBLE
 
 if TYPE_CHECKING:
@@ -86,5 +92,5 @@ def _jobid(outcome: SubmitOutcome) -> str:
         case NotSent():
             raise outcome.fault
         case Refused():
-            raise click.ClickException(outcome.message)
-    raise click.ClickException(f"{outcome.message}; look at `frceapi jobs` before you submit it again")
+            raise click.ClickException(own_flags(outcome.message))
+    raise click.ClickException(own_flags(f"{outcome.message}; look at `frceapi jobs` before you submit it again"))

@@ -50,7 +50,10 @@ def read_secret(path: Path) -> str:
             found = os.fstat(file.fileno())
             text = file.read(1000).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretError(f"cannot read the sandbox's secret from {path}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SecretError(
+            f"cannot read the sandbox's secret from {path} ({why}); make that file with mode 0600, or leave it out"
+        ) from error
     bits = stat.S_IMODE(found.st_mode)
     if bits & 0o077 or found.st_uid != os.getuid():
         raise SecretError(f"{path} holds a secret and must be yours with mode 0600, not {bits:04o}; chmod 600 {path}")

@@ -66,7 +66,7 @@ def test_read_secret_refuses_what_is_not_there(tmp_path: Path) -> None:
     other = tmp_path / "bytes"
     other.write_bytes(b"\xff")
     for path in (tmp_path / "missing", tmp_path, other):
-        with pytest.raises(SecretError, match="cannot read"):
+        with pytest.raises(SecretError, match=r"cannot read .* \(.+\); make that file with mode 0600"):
             read_secret(path)
 
 

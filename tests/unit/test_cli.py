@@ -88,7 +88,7 @@ def test_shows_a_table_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
-        (["--config", "absent.yaml"], {}, "'absent.yaml' cannot be read"),
+        (["--config", "absent.yaml"], {}, "Error: --config: the partition file 'absent.yaml' cannot be read"),
         ([], {"SNAKEMAKE_FRCEAPI_URL": "http://127.0.0.1:1/"}, "'--config frce' for FRCE's own"),
     ],
 )

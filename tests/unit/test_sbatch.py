@@ -131,7 +131,7 @@ def test_command_refuses_by_name(arguments: list[str], words: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (answer(b'{"status": "call_failure", "reason": "bad_partition"}'), "(bad_partition)"),
+        (answer(b'{"status": "call_failure", "reason": "bad_partition"}'), "choose another one with -p\n"),
         (b"HTTP/1.1 200", "look at `frceapi jobs` before you submit it again"),
     ],
 )
