@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.auth import (
     Ticket,
+    negotiate,
     negotiate_auth,
     renew_ticket,
     renewal_time,
@@ -326,6 +327,23 @@ def test_bounds_the_wait_for_a_silent_kdc(kerberos: FakeKerberos) -> None:
     assert len(kerberos.made) == 1
     answered.set()
     assert NegotiateAuth(HOST, None)(URL) == "Negotiate 2"
+
+
+@pytest.mark.parametrize(
+    ("warm_seconds", "later"), [(1000.0, "MainThread"), (-1.0, "frceapi-kerberos")], ids=["soon", "later"]
+)
+def test_guards_only_tokens_for_which_a_kdc_may_be_asked(
+    kerberos: FakeKerberos, monkeypatch: pytest.MonkeyPatch, warm_seconds: float, later: str
+) -> None:
+    """The first token has a thread of its own, and so has one that is made long after another."""
+    threads: list[str] = []
+    kerberos.work = lambda: threads.append(threading.current_thread().name)
+    monkeypatch.setattr(negotiate, "WARM_SECONDS", warm_seconds)
+    auth = negotiate_auth(HOST, None)
+    for _ in range(3):
+        auth(URL)
+
+    assert threads == ["frceapi-kerberos", later, later]
 
 
 def test_hands_on_the_error_of_guarded_work() -> None:
