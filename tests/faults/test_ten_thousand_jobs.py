@@ -152,7 +152,7 @@ def test_row_39_needs_few_operations_for_a_job(stepped: MakeRun, monkeypatch: py
     run = stepped()
     with operations(monkeypatch, run.top) as seen:
         run.submission("written").prepare()
-    assert seen == {"os.mkdir": 1, "stat": 1, "open": 4, "os.rename": 1}
+    assert seen == {"os.mkdir": 1, "stat": 1, "open": 3, "os.rename": 1}
     (item,) = run.submit("job")
     run.service.lists(JobState.RUNNING, *JOBIDS[:1])
     run.starts(item)
