@@ -287,8 +287,8 @@ def new_token() -> str:
 
 def _read(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(_LONGEST_MARKER)
+        with path.open("rb", buffering=0) as file:
+            return file.read(_LONGEST_MARKER).decode("utf-8", "replace")
     except OSError:
         return ""
 

@@ -265,7 +265,8 @@ class Submitter:
                 self._queue.appendleft(submission)
             else:
                 self._outcomes.append((submission, outcome))
-            self._changed.notify_all()
+            if self._stopped:
+                self._changed.notify_all()
         self._notify()
 
     def _wait_until_due(self) -> bool:
