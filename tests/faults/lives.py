@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -227,7 +227,7 @@ class World:
 class Unneeded(Canceller):
     """Helps no order along: the jobs of `Cluster` obey those that stand in their run directories."""
 
-    def order(self, submissions: Sequence[Submission]) -> threading.Thread:  # noqa: ARG002 - it does nothing with them
+    def order(self, *_: object) -> threading.Thread:
         """Start no thread."""
         return threading.Thread()
 

@@ -29,6 +29,7 @@ WALL_CLOCK_USES = {
     ("cli.jobs", "astimezone"): "for people",
     ("client", "datetime.now"): "how long a service asks to wait, which has a limit",
     ("client.handshake", "datetime.now"): "how far it is from the service's",
+    ("client.handshake", "fromtimestamp"): "for people",
     ("doctor.connection", "astimezone"): "for people",
     ("doctor.probe", "time.time"): "for people",
     ("identity", "st_mtime_ns"): "whether an input is the same file, never which is older",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,7 @@ class _Orders(Canceller):
         super().__init__(client, spool, lambda request, text: encode_request(request, text, Encoding()), 0.0)
         self._orders = spool
 
-    def order(self, submissions: Sequence[Submission]) -> Thread:
+    def order(self, submissions: Sequence[Submission], _: Iterable[str] = ()) -> Thread:
         """Write the orders."""
         for item in submissions:
             self._orders.order_cancel(item.token)
