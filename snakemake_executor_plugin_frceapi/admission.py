@@ -52,7 +52,7 @@ class Admission:
         match = self._match(fresh)
         if match.step is Step.SHARE:
             if self._run.share(match.entries[0].token, fresh.job_info):
-                self._release(fresh)
+                self.discard(fresh)
                 return
             match = self._match(fresh)  # it has ended just now
         match match.step:
@@ -63,7 +63,7 @@ class Admission:
             case Step.ADOPT | Step.TAKE:
                 known = self._preparation.resume(match.entries[0], fresh.job_info)
                 self._run.adopt(known, has_ended=match.step is Step.TAKE)
-                self._release(fresh)
+                self.discard(fresh)
                 if known.went_ahead and not fresh.awaited:
                     self._run.note_works(known, fresh.works)
                     self._let_begin(known)
@@ -79,6 +79,11 @@ class Admission:
         submission, _ = self._preparation.prepare(ready, job_info, behind)
         self.admit(submission)
 
+    def discard(self, fresh: Submission) -> None:
+        """Note that a submission is not sent, because another one serves its job: it looks into no run directory."""
+        with self._run.paused():
+            self._run.tidying.release(fresh.upstream)
+
     def drop(self, items: Sequence[Submission]) -> None:
         """End jobs that nobody wants any more; nothing is reported of them."""
         self._run.drop(items)
@@ -92,10 +97,6 @@ class Admission:
             lambda unversioned: works_of(fresh.job_info.job, unversioned),
             fresh.awaited,
         )
-
-    def _release(self, fresh: Submission) -> None:
-        with self._run.paused():
-            self._run.tidying.release(fresh.upstream)
 
     def _replace(self, fresh: Submission, match: Match) -> None:
         olds = [self._preparation.resume(entry) for entry in match.entries]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.bookkeeping import remove_outputs
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.early import Attempted, Early, those_behind
+from snakemake_executor_plugin_frceapi.frontier import Frontier
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.identity import made_before, products_of, works_of
 from snakemake_executor_plugin_frceapi.job import Work
-from snakemake_executor_plugin_frceapi.lookahead import NotAhead, behind, check, resources_of, unfinished
+from snakemake_executor_plugin_frceapi.lookahead import NotAhead, check, resources_of
 from snakemake_executor_plugin_frceapi.preparation import Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.room import Room
 from snakemake_executor_plugin_frceapi.run import Run
@@ -87,8 +87,7 @@ class Vanguard:
         self._spool = spool
         self._canceller = canceller
         self._early: dict[tuple[str, ...], Early] = {}
-        self._active: dict[Any, Submission] = {}
-        self._due: deque[Any] = deque()
+        self._frontier = Frontier(horizon.workflow)
         self._tally = Tally()
         self._unwanted: dict[tuple[str, ...], Early] = {}
         self._leaving: list[Submission] = []
@@ -105,13 +104,13 @@ class Vanguard:
         """Note that the API has taken a job that Snakemake has asked for."""
         if self._reach.ahead:
             with self._lock:
-                self._note_active(members_of(job), submission)
+                self._frontier.enter(job, submission)
 
     def note_failed(self, job: Any) -> None:
         """Drop what waits for a job that has failed, before Snakemake may try it again."""
         with self._lock:
             self._has_failed = self._has_failed or job.attempt > job.restart_times
-            self._forget(job)
+            self._frontier.leave(job)
             self._drop(
                 list(self._early.values()) if self._ends() else those_behind(members_of(job), self._early.values())
             )
@@ -119,7 +118,7 @@ class Vanguard:
     def note_restarted(self, job: Any) -> None:
         """Drop what waits for a submission of a job that is replaced by another one."""
         with self._lock:
-            self._forget(job)
+            self._frontier.leave(job)
             self._drop(those_behind(members_of(job), self._early.values()))
 
     def note_succeeded(self, submission: Submission) -> None:
@@ -130,7 +129,7 @@ class Vanguard:
     def note_finished(self, job: Any) -> None:
         """Note that Snakemake has recorded a job."""
         with self._lock:
-            self._forget(job)
+            self._frontier.leave(job)
             for early in self._early.values():
                 early.note_finished(members_of(job), time.monotonic())
 
@@ -192,30 +191,25 @@ class Vanguard:
     def _send_all(self) -> None:
         self._beat()
         self._give_way()
-        while self._due and self._has_room():
-            with suppress(Exception):  # whatever is strange in there, its jobs go the normal way
-                for job in behind(self._workflow.dag, self._due.popleft()):
-                    self._try(job)
+        while self._has_room() and (found := self._frontier.next()):
+            self._try(*found)
 
-    def _try(self, job: Any) -> None:
+    def _try(self, job: Any, upstream: list[Any]) -> None:
         key = _key(map(products_of, members_of(job)))
-        if key in self._early or job.is_local or not self._has_room():
+        if key in self._early or job.is_local:
             return
         try:
-            self._send(job, key)
+            self._send(job, key, upstream)
         except NotAhead as reason:
             self._tally.refused[key] = str(reason)
         except Exception as error:  # noqa: BLE001 - whatever is strange in there, the job goes the normal way
             self._tally.refused[key] = f"of {type(error).__name__}"
 
-    def _send(self, job: Any, key: tuple[str, ...]) -> None:
-        upstream = unfinished(self._workflow.dag, job)
-        if not upstream or not all(other in self._active for other in upstream):
-            return
-        check(self._workflow, job)
+    def _send(self, job: Any, key: tuple[str, ...], upstream: list[Any]) -> None:
+        check(self._workflow.dag, job, upstream)
         awaited = made_before(self._workflow.dag, job, upstream)
         ready = self._make_ready(job, resources_of(self._workflow, job), awaited)
-        submission, _ = self._preparation.prepare(ready, None, [self._active[other] for other in upstream], gated=True)
+        submission, _ = self._preparation.prepare(ready, None, self._frontier.submissions(upstream), gated=True)
         self._tally.refused.pop(key, None)
         self._tally.went_ahead += 1
         self._early[key] = early = Early(job, ready, submission, upstream, set(upstream))
@@ -228,17 +222,8 @@ class Vanguard:
             if early.is_dropped:  # while it was being sent
                 self._cancel([early.submission])
             else:
-                self._note_active(members_of(early.job), early.submission)
+                self._frontier.enter(early.job, early.submission)
                 self._run.wake()
-
-    def _note_active(self, jobs: Iterable[Any], submission: Submission) -> None:
-        for job in jobs:
-            self._active[job] = submission
-            self._due.append(job)
-
-    def _forget(self, job: Any) -> None:
-        for member in members_of(job):
-            self._active.pop(member, None)
 
     def _open_gates(self) -> None:
         """Open the gates of jobs that could begin and that Snakemake does not come to: --jobs is full of others.
@@ -296,7 +281,7 @@ class Vanguard:
             self._unwanted[key] = early
             self._tally.dropped += 1
             self._early.pop(key, None)
-            self._forget(early.job)
+            self._frontier.leave(early.job)
             self._leaving.append(early.submission)
         self._cancel([early.submission for early in earlies])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -16,7 +16,7 @@ from snakemake_executor_plugin_frceapi.tracker import Cause
 from snakemake_executor_plugin_frceapi.verdicts import has_own_end
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Early:
     """A job that went ahead.
 
@@ -82,14 +82,17 @@ def never_began(item: Submission, spool: Spool) -> bool:
     return spool.claimed_by(item.token) is None or (end is not None and end.cause is Cause.UPSTREAM)
 
 
-def those_behind(jobs: Iterable[Any], earlies: Collection[Early]) -> list[Early]:
-    """Return what went ahead behind some jobs, or behind what went ahead behind them."""
+def those_behind(jobs: Iterable[Any], earlies: Iterable[Early]) -> list[Early]:
+    """Return what went ahead behind some jobs, or behind what went ahead behind them.
+
+    Args:
+        jobs: some jobs.
+        earlies: all that went ahead, in the order in which it did, so that each comes after those that it waits for.
+    """
     found: list[Early] = []
     before = set(jobs)
-    growing = True
-    while growing:
-        new = [early for early in earlies if early not in found and before.intersection(early.upstream)]
-        found += new
-        before.update(member for early in new for member in members_of(early.job))
-        growing = bool(new)
+    for early in earlies:
+        if not before.isdisjoint(early.upstream):
+            found.append(early)
+            before.update(members_of(early.job))
     return found

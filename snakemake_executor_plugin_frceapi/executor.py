@@ -96,6 +96,7 @@ class Executor(RemoteExecutor):
         if early is None:
             self._run_parts.vanguard.send(partial(self._run_parts.admission.admit, submission))
         elif early.serves:
+            self._run_parts.admission.discard(submission)
             self._run_parts.run.attach(early.submission, info, ready.works)
             self._run_parts.vanguard.let_begin(early.submission)
         else:

@@ -52,7 +52,7 @@ def check(workflow: Any) -> None:
 
 
 def _edges(dag: Any, job: Any) -> Iterator[tuple[Any, Any]]:
-    inside = members_of(job)
+    inside = dict.fromkeys(members_of(job))
     for member in inside:
         for other, files in list(dag.dependencies.get(member, {}).items()):
             if other not in inside and dag.needrun(other):

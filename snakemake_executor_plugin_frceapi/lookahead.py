@@ -83,18 +83,23 @@ def behind(dag: Any, job: Any) -> list[Any]:
 
 def unfinished(dag: Any, job: Any) -> list[Any]:
     """Return the jobs that a job or group job still waits for; none of them is a group."""
-    members = members_of(job)
+    members = dict.fromkeys(members_of(job))
     upstream = dict.fromkeys(other for member in members for other in dag.dependencies.get(member, ()))
     return [other for other in upstream if other not in members and dag.needrun(other) and not dag.finished(other)]
 
 
-def check(workflow: Any, job: Any) -> None:
+def check(dag: Any, job: Any, upstream: Sequence[Any]) -> None:
     """Check that a job or group job may go ahead of its inputs, apart from its resources.
+
+    Args:
+        dag: Snakemake's DAG.
+        job: Snakemake's job.
+        upstream: the jobs that it still waits for.
 
     Raises:
         NotAhead: it may not.
     """
-    for reason, holds in _obstacles(workflow.dag, unfinished(workflow.dag, job)):
+    for reason, holds in _obstacles(dag, upstream):
         if any(holds(member) for member in members_of(job)):
             raise NotAhead(reason)
 

@@ -20,21 +20,26 @@ DEPENDENT_RULES = """
         output: "first.txt"
         resources: mem_mb=300
         shell: "until [ -e go ]; do sleep 0.2; done; touch {output}"
-    rule later:
-        output: touch("later.txt")
+    rule before:
+        output: touch("before.txt")
         resources: mem_mb=300
-        shell: "sleep 2"
+        shell: "until grep -q first .snakemake/frceapi_logs/jobs.tsv; do sleep 0.2; done"
+    rule later:
+        input: "before.txt"
+        output: touch("later.txt")
+        resources: mem_mb=300, frceapi_lookahead=0
+        shell: "true"
     rule second:
         input: "later.txt"
         output: "second.txt"
         resources: mem_mb=300, dependency=job_of_first
         shell: "echo ran >>second_ran.txt; test -e first.txt; touch {output}"
 """
-"""`first` ends when the file ``go`` is there; `second` needs its output."""
+"""`first` ends when the file ``go`` is there; `second` needs its output, and goes ahead behind `later`."""
 
 
-def job_of_first(output: str) -> str:
-    """Return the external jobid of the job of rule `first`, from what Snakemake printed."""
-    found = re.search(r"of first with external jobid (\d+)", output)
+def job_of(rule: str, output: str) -> str:
+    """Return the external jobid of the job of a rule, from what Snakemake printed."""
+    found = re.search(rf"of {rule} with external jobid (\d+)", output)
     assert found is not None
     return found[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.dependent_rules import DEPENDENT_RULES, job_of_first
+from tests.dependent_rules import DEPENDENT_RULES, job_of
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.sandbox.gateway import SlurmGateway
@@ -16,7 +16,7 @@ def test_a_dependency_is_waited_for(desk: Desk) -> None:
     desk.write("Snakefile", DEPENDENT_RULES)
     running = desk.start()
     desk.wait_for(lambda: "of second with external jobid" in running.text(), "the dependent job")
-    jobid = job_of_first(running.text())
+    jobid = job_of("first", running.text())
     assert any(f"afterok:{jobid}" in job.get("Dependency", "") for job in desk.rig.slurm.show_jobs().values())
     desk.write("go", "")
     result = running.wait()
@@ -34,7 +34,7 @@ def test_an_ignored_dependency_is_caught(desk: Desk, forgetful: SlurmGateway) ->
     desk.write("go", "")
     result = running.wait()
 
-    first = job_of_first(result.output)
+    first = job_of("first", result.output)
     assert result.exit_code == 1
     assert desk.read("second_ran.txt") == ""
     assert f"frceapi: upstream job {first} (" in result.output

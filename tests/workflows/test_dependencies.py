@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.dependent_rules import DEPENDENT_RULES, job_of_first
+from tests.dependent_rules import DEPENDENT_RULES, job_of
 
 if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow
 
 
 def test_a_dependency_is_waited_for(workflow: MakeWorkflow) -> None:
-    """A job waits in the queue for the job that it names, and finds that it has succeeded."""
+    """A job that goes ahead waits in the queue for the job that it names, too, and finds that it has succeeded."""
     flow = workflow(DEPENDENT_RULES)
     running = flow.start("--frceapi-marker-grace", "4")
-    flow.wait_for(lambda: len(flow.jobs) == 3, "the dependent job")
+    flow.wait_for(lambda: "of second with external jobid" in running.text(), "the dependent job")
     assert flow.states[-1] == "PENDING"
+    numbers = [job_of(rule, running.text()) for rule in ("first", "later")]
+    assert flow.jobs[-1].submission.dependency == f"afterok:{':'.join(numbers)}"
     flow.write("go", "")
     result = running.wait()
 
@@ -33,7 +35,7 @@ def test_an_ignored_dependency_is_caught(workflow: MakeWorkflow) -> None:
     flow.write("go", "")
     result = running.wait()
 
-    first = job_of_first(result.output)
+    first = job_of("first", result.output)
     assert result.exit_code == 1
     assert not flow.lines("second_ran.txt")
     assert f"frceapi: upstream job {first} (" in result.output
