@@ -16,7 +16,7 @@ from html import escape
 from importlib.resources import files
 
 from snakemake_executor_plugin_frceapi.record import Fate, Record
-from snakemake_executor_plugin_frceapi.reports.figures import by_rule, duration, printable
+from snakemake_executor_plugin_frceapi.reports.figures import by_rule, duration, figures_of, printable
 from snakemake_executor_plugin_frceapi.reports.rule_table import rule_table
 from snakemake_executor_plugin_frceapi.reports.summary import summary
 
@@ -114,8 +114,9 @@ def _row_height(jobs: int) -> float:
 
 
 def _chart(rule: str, records: Sequence[Record], span: _Span, height: float) -> str:
-    """The jobs of one rule, one row each."""
-    jobs = "1 job" if len(records) == 1 else f"{len(records)} jobs"
+    """The tries of the jobs of one rule, one row each."""
+    count = figures_of(records).jobs
+    jobs = ("1 job" if count == 1 else f"{count} jobs") + (f", {len(records)} tries" if len(records) > count else "")
     whole = height * len(records)
     # Without texts a chart may be squeezed, so that it fits on a printed page.
     squeezed = "" if height >= _LABEL_HEIGHT else f' viewBox="0 0 100 {whole:.5g}" preserveAspectRatio="none"'

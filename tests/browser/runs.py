@@ -23,7 +23,7 @@ def ten_jobs() -> list[Record]:
         _job(1, "trim_reads", 0, 40, 40, 130, wildcards="sample=A"),
         _job(2, "trim_reads", 1, 45, 45, 150, wildcards="sample=B"),
         _job(3, "trim_reads", 2, 60, 60, 85, wildcards="sample=C", fate=Fate.FAILED),
-        _job(4, "trim_reads", 90, 100, 100, 180, wildcards="sample=C", attempt=2),
+        replace(_job(4, "trim_reads", 90, 100, 100, 180, wildcards="sample=C", attempt=2), work=("3",)),
         _job(5, "align", 3, 90, 131, 420, wildcards="sample=A", went_ahead=True),
         _job(6, "align", 4, 120, 152, 400, wildcards="sample=B", went_ahead=True),
         _job(7, "align", 6, 100, 100, 680, wildcards=lane),

@@ -163,6 +163,14 @@ def test_has_a_chart_and_a_row_of_figures_for_each_rule() -> None:
     assert cells[14:18] == ["call", "1", "0", "1"]
 
 
+def test_counts_a_job_that_was_tried_again_once() -> None:
+    """As in the line above the charts and in the table below them; each try has its row."""
+    found = page(record("a", fate=Fate.FAILED), record("a", attempt=2), record("b"))
+
+    assert found.all_texts("small") == ["2 jobs, 3 tries"]
+    assert len(found.rows) == 3
+
+
 @pytest.mark.parametrize(("jobs", "has_labels"), [(10, True), (60, True), (61, False), (5000, False)])
 def test_labels_jobs_where_there_is_room(jobs: int, *, has_labels: bool) -> None:
     """Few jobs have their wildcards beside them; of many, each still has a row of its own."""
