@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from snakemake_executor_plugin_frceapi.convoy import Convoy
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with, written_out
 from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
+from snakemake_executor_plugin_frceapi.events import Ends
 from snakemake_executor_plugin_frceapi.following import Following
 from snakemake_executor_plugin_frceapi.grouping import members_of
 from snakemake_executor_plugin_frceapi.identity import products_of
@@ -115,6 +116,7 @@ class Assembly:
         convoy: submits all jobs at once, None where Snakemake hands them over as they become ready.
         refresh: makes sure that the environment file is there before jobs are submitted.
         close: ends what goes on beside the run.
+        ends: tells logger plugins how jobs have ended.
     """
 
     spool: Spool
@@ -128,6 +130,7 @@ class Assembly:
     convoy: Convoy | None
     refresh: Callable[[], object]
     close: Callable[[], None]
+    ends: Ends = field(default_factory=Ends)
 
 
 def assemble(around: Surroundings, reporter: Narrator) -> Assembly:

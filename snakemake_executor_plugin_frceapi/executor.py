@@ -60,6 +60,7 @@ class Executor(RemoteExecutor):
         self._closed = False
         try:
             self._parts = self._assemble()
+            self.logger.addFilter(self._parts.ends)
             atexit.register(self._end)  # where nothing is to be done, Snakemake does not call `shutdown`
             self._take_stock()
         except (FrceapiError, KeyboardInterrupt) as error:
@@ -127,10 +128,13 @@ class Executor(RemoteExecutor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Do one round; whatever goes wrong in it, the jobs are left alone and Snakemake is told."""
+        from snakemake_executor_plugin_frceapi.events import started
+
         if self._parts is not None and not self._parts.departure.begun:
             try:
                 self._parts.run.look()
-                self._tell_started()
+                for line, facts in started(self._parts.run.chronicle.take_started()):
+                    self.progress(line, facts)
                 self._parts.vanguard.round()
             except FrceapiError as error:
                 self._give_up(str(error))
@@ -177,6 +181,7 @@ class Executor(RemoteExecutor):
         self._closed = True
         atexit.unregister(self._end)
         if (parts := self._parts) is not None:
+            self.logger.removeFilter(parts.ends)
             parts.departure.close()
             parts.vanguard.clean_up()
             parts.close()
@@ -194,15 +199,9 @@ class Executor(RemoteExecutor):
             RealExecutor.report_job_submission(self, info)
             self._run_parts.vanguard.note_submitted(info.job, submission)
 
-    def _tell_started(self) -> None:
-        """Tell of jobs that a listing has shown to run."""
-        from snakemake_executor_plugin_frceapi.events import started
-
-        for line, facts in started(self._run_parts.run.chronicle.take_started()):
-            self.progress(line, facts)
-
     def succeeded(self, submission: Submission) -> None:
         """Report that a job has ended well."""
+        self._run_parts.ends.note(submission, succeeded=True)
         self._run_parts.legacy.note_ended(submission.token)
         self._run_parts.vanguard.note_succeeded(submission)
         jobs = {info.job for info in submission.job_infos}
@@ -233,6 +232,7 @@ class Executor(RemoteExecutor):
         if submission.went_ahead and never_began(submission, self._run_parts.spool):
             self._start_over(submission)
             return
+        self._run_parts.ends.note(submission, succeeded=False)
         self._run_parts.legacy.note_failed(submission.token)
         logs = [str(submission.log)] if submission.log.exists() else []
         for info in submission.job_infos:
