@@ -83,7 +83,8 @@ class Preparation:
         encoding: how a job request is written.
         log_root: directory of all job logs.
         script: the settings that all run scripts of this run share.
-        hold: returns the tokens of those of this run's jobs that a job depends on, and keeps their run directories.
+        hold: returns the tokens of those of this run's jobs that a job depends on, and keeps their run directories;
+            given their numbers, and the tokens of those that are known by number.
         heartbeat: file that shows jobs at their gates that this run lives.
     """
 
@@ -94,7 +95,7 @@ class Preparation:
         encoding: Encoding,
         log_root: Path,
         script: RunScript,
-        hold: Callable[[Collection[str]], tuple[str, ...]],
+        hold: Callable[[Collection[str], Mapping[str, str]], tuple[str, ...]],
         heartbeat: Path,
     ) -> None:
         self._spool = spool
@@ -140,8 +141,9 @@ class Preparation:
             JobError: the job asks for something that cannot be expressed.
             NotAhead: it cannot wait for others in the queue.
         """
-        request, notices = self.request(job, _jobids(behind), GATE_MINUTES if gated else 0)
-        token, upstream = new_token(), self._upstream(request)
+        known = {item.external_jobid: item.token for item in behind if item.external_jobid}
+        request, notices = self.request(job, list(known), GATE_MINUTES if gated else 0)
+        token, upstream = new_token(), self._upstream(request, known)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
         script = replace(
@@ -191,8 +193,8 @@ class Preparation:
             raise NotAhead("its partition has no time for a wait at the gate")
         return behind
 
-    def _upstream(self, request: JobRequest) -> tuple[str, ...]:
-        return self._hold(parse(request.dependency).must_succeed()) if request.dependency else ()
+    def _upstream(self, request: JobRequest, known: Mapping[str, str]) -> tuple[str, ...]:
+        return self._hold(parse(request.dependency).must_succeed(), known) if request.dependency else ()
 
     def _body(self, request: JobRequest, token: str) -> bytes:
         return encode_request(request, launcher(self._spool.job_directory(token)), self._encoding)
@@ -205,10 +207,6 @@ class Preparation:
         first = request.time_limit_minutes is not None and not self._limit_asked
         self._limit_asked = self._limit_asked or first
         return first
-
-
-def _jobids(submissions: Sequence[Submission]) -> list[str]:
-    return [item.external_jobid for item in submissions if item.external_jobid]
 
 
 def _name_at_slurm(job: ReadyJob) -> str:

@@ -8,7 +8,7 @@ whose verdict may have changed. It is called by one thread only. Nothing here kn
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any
@@ -169,19 +169,22 @@ class Run:
         with self._round:
             yield
 
-    def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
+    def hold(self, external_jobids: Collection[str], known: Mapping[str, str]) -> tuple[str, ...]:
         """Keep the run directories of active jobs until the submission that is made of them is over.
 
         Args:
             external_jobids: numbers of jobs, of other runs and users too.
+            known: tokens of some of them by number; only for others all jobs are looked through.
 
         Returns:
             The tokens of those that are jobs of this run.
         """
         with self._round:
-            tokens = tuple(token for token, item in self._live.items() if item.external_jobid in external_jobids)
+            tokens = [token for jobid, token in known.items() if jobid in external_jobids and token in self._live]
+            if others := set(external_jobids) - known.keys():
+                tokens += [token for token, item in self._live.items() if item.external_jobid in others]
             self.tidying.hold(tokens)
-        return tokens
+        return tuple(tokens)
 
     def note_settled(self, token: str) -> None:
         """Note that Snakemake has recorded a job that ended well; called from any thread, Snakemake's locks held."""

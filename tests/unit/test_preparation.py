@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +58,7 @@ class World:
         defaults = defaults or RequestDefaults("norm", 4000, None)
         self.preparation = Preparation(self.spool, defaults, Encoding(), top / "logs", SHARED, self.hold, HEARTBEAT)
 
-    def hold(self, external_jobids: Collection[str]) -> tuple[str, ...]:
+    def hold(self, external_jobids: Collection[str], _: Mapping[str, str]) -> tuple[str, ...]:
         """Stand for `Run.hold`, in a run that has the jobs 7 and 8."""
         self.held.append(set(external_jobids))
         return tuple(f"t{jobid}" for jobid in sorted(external_jobids) if jobid in {"7", "8"})

@@ -254,6 +254,22 @@ def test_reports_a_job_that_succeeds(world: World) -> None:
     assert not log.exists()
 
 
+@pytest.mark.parametrize("known", [{}, {"101": "t", "7": "gone"}], ids=["looked for", "known"])
+def test_keeps_the_run_directory_that_another_job_looks_into(world: World, known: dict[str, str]) -> None:
+    """It outlives its own job, and goes when the other one is over; jobs that are not of this run have none."""
+    item = world.submit()
+    held = world.run.hold({"101", "7"}, known)
+    world.ends(item)
+    for _ in range(3):
+        world.look()
+
+    assert held == ("t",)
+    assert world.run.live == []
+    assert world.spool.has_job("t")
+    world.run.tidying.release(held)
+    assert not world.spool.has_jobs()
+
+
 def test_keeps_the_log_of_a_success_on_request(tmp_path: Path) -> None:
     """With --frceapi-keep-successful-logs the log stays."""
     world = World(Spool(tmp_path / "spool"), tmp_path, keep_logs=True)
