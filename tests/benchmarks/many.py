@@ -36,7 +36,7 @@ def _round(stage: Stage) -> Figures:
 
 
 def _figures(stage: Stage, peer: Peer, count: int, *options: str) -> Figures:
-    with stage.desk() as desk, instant_cluster(stage.rig, desk) as payload:
+    with stage.desk(in_memory=True) as desk, instant_cluster(stage.rig, desk) as payload:
         write_workflow(desk, count)
         free = (f"--jobs={count}", "--max-jobs-per-timespan=10000/1s", "--quiet=all")
         measured = measure(desk, peer, *payload, *free, *peer.tuned, *options)
