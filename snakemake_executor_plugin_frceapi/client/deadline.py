@@ -19,6 +19,7 @@ from requests import Request
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ProxySchemeUnknown
 
 _CURRENT: ContextVar[Deadline] = ContextVar("deadline")
 """urllib3 makes connections out of sight of the caller, but in the caller's thread."""
@@ -193,8 +194,14 @@ class WatchedAdapter(HTTPAdapter):
         self.poolmanager: PoolManager
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
-        """Make the pool behind a proxy with our connections."""
-        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        """Make the pool behind a proxy with our connections.
+
+        Raises:
+            ProxySchemeUnknown: it speaks SOCKS, which those do not.
+        """
+        if proxy.lower().startswith("socks"):
+            raise ProxySchemeUnknown("socks")
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -381,6 +381,19 @@ def test_goes_through_the_proxy_of_the_environment(
     assert "HTTPS_PROXY" in message_of(outcome)
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "ftp://127.0.0.1", "http://"])
+def test_names_the_setting_of_a_proxy_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, tokens: list[tuple[str, str | None]], proxy: str
+) -> None:
+    """A kind of proxy that is not known, and one without a host, need another setting."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    outcome = submit("https://api.example.org/hpcapi", auth="kerberos")
+
+    assert isinstance(outcome, NotSent)
+    assert type(outcome.fault) is ConfigurationFault
+    assert "HTTPS_PROXY" in message_of(outcome)
+
+
 def test_never_sends_a_sandbox_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret of a sandbox stays on this machine."""
     with RawServer(say(answer())) as proxy, RawServer(say(answer())) as server:
