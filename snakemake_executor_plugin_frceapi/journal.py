@@ -82,7 +82,7 @@ class Entry:
     works: tuple[Work, ...]
     request: JobRequest
     log_directory: Path
-    wildcards: Mapping[str, str] = field(default_factory=dict)
+    wildcards: Mapping[str, str] = field(default_factory=dict, hash=False)
     upstream: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     went_ahead: bool = False

@@ -133,6 +133,11 @@ def test_submission_is_open_until_it_is_closed(known: dict[str, object], is_open
     assert replace(entry(), **known).is_open is is_open  # type: ignore[arg-type]
 
 
+def test_can_stand_in_a_set() -> None:
+    """`frceapi cancel` keeps what it is about to end in sets."""
+    assert len({entry("a1"), entry("a1"), entry("b2")}) == 2
+
+
 def test_inherits_what_is_known_of_each(tmp_path: Path) -> None:
     """Nothing of an earlier run's submission is forgotten, however often it is passed on."""
     entries = [
