@@ -67,8 +67,8 @@ class Withdrawal:
 
     def of_this_directory(self) -> list[Target]:
         """Return the jobs of the runs in this directory that may be alive."""
-        targets = {self._target(jobid): job for jobid, job in self._known.items() if not self._place.is_over(job)}
-        return [target for target, job in targets.items() if _may_live(target.status, job)]
+        found = [(self._target(jobid), job) for jobid, job in self._known.items() if not self._place.is_over(job)]
+        return [target for target, job in found if _may_live(target.status, job)]
 
     def pending(self) -> list[Target]:
         """Return all jobs of the user that wait in the queue, of whatever directory."""
