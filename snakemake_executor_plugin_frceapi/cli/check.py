@@ -93,7 +93,7 @@ def _report(inspected: Inspected) -> Iterator[str]:
             yield f"{kind}: {line}"
     if inspected.checkpoints:
         yield "note: jobs that follow from a checkpoint are known only after it has run"
-    yield f"{len(refused)} of {len(findings)} jobs would be refused."
+    yield f"Jobs that would be refused: {len(refused)} of {len(findings)}."
 
 
 def _unknown(finding: Finding) -> str:

@@ -93,7 +93,7 @@ def test_check_lists_what_would_be_refused(flow: Workflow) -> None:
     assert "note: rule stale: no memory is asked for" in "\n".join(lines)
     assert lines[-2:] == [
         "note: jobs that follow from a checkpoint are known only after it has run",
-        "4 of 8 jobs would be refused.",
+        "Jobs that would be refused: 4 of 8.",
     ]
     assert exit_code == 1
     assert (flow.sandbox.requests, flow.left_in_run_directory(), flow.files("large*")) == ([], [], [])
@@ -103,7 +103,7 @@ def test_check_passes_what_would_be_submitted(flow: Workflow) -> None:
     """What the remedies of the messages say is enough."""
     exit_code, lines = _check(flow, "--set-resources", "first:runtime=5", "gpu:gpu=0", "--set-threads", "large=8")
 
-    assert (exit_code, lines[-1]) == (0, "0 of 8 jobs would be refused.")
+    assert (exit_code, lines[-1]) == (0, "Jobs that would be refused: 0 of 8.")
 
 
 def test_job_that_fits_nowhere_is_not_submitted(flow: Workflow) -> None:
