@@ -57,6 +57,7 @@ ReturnToService=2
 JobRequeue=1
 MinJobAge={min_job_age}
 KillWait={kill_wait}
+Epilog=/bin/true
 SlurmdTimeout=30
 NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cores} ThreadsPerCore=2 \
 RealMemory={mem_mb} State=UNKNOWN

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.ledger import assert_each_once
 
 if TYPE_CHECKING:
     from tests.cluster.desk import Desk
@@ -69,5 +72,20 @@ def test_slurm_runs_the_workflow_by_itself(desk: Desk, *, wait: bool, fails: boo
     begun = sorted(line.split()[1] for line in desk.read("ledger").splitlines() if line.startswith("begin"))
     assert begun == ["a.txt", "b.txt", *([] if fails else ["c.txt"]), "d.txt"]
     assert ("Of 4 jobs 1 failed, and what waits for them does not run: c (1)." in result.output) == (wait and fails)
-    if not fails:
-        assert "Nothing to be done" in desk.run("-n").output
+    plan = re.findall(r"^(\w+) +1$", desk.run("-n").output, re.MULTILINE)
+    assert set(plan) == ({"all", "b", "c"} if fails else set())
+
+
+def test_next_run_takes_up_what_is_pending(desk: Desk) -> None:
+    """A second Snakemake submits none of the jobs again that Slurm holds, and tells how they end."""
+    desk.write("Snakefile", _CHAIN)
+    desk.use_quick_jobs(_WORK)
+    assert desk.run("--immediate-submit", "--notemp").exit_code == 0
+    running = desk.start("--rerun-incomplete")
+    desk.wait_for(lambda: "Took up job" in running.text(), "a job that is taken up")
+    desk.write("go", "")
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Took up job") == 4
+    assert_each_once(desk.read("ledger").splitlines(), ["a.txt", "b.txt", "c.txt", "d.txt"])

@@ -266,6 +266,16 @@ def test_drops_all_behind_what_starts_over(world: World) -> None:
     assert world.order("c") == "cancel"
 
 
+def test_leaves_what_is_strange_to_the_normal_way(world: World) -> None:
+    """An error costs a job its head start and nothing else; the line at the end tells of it."""
+    world.c.log = [object()]
+    world.accept("b")
+
+    assert tokens(world.sent) == ["b"]
+    told = "Look-ahead: 1 went ahead, 0 attached, 0 dropped; the normal way went 1 because of AttributeError."
+    assert world.vanguard.summary() == told
+
+
 def test_begins_nothing_with_old_resources(world: World) -> None:
     """A resource can follow from a file that is no input: a job at its gate that asked for another value is dropped."""
     world.accept("b")
