@@ -134,7 +134,7 @@ def test_submission_is_open_until_it_is_closed(known: dict[str, object], is_open
 
 
 def test_can_stand_in_a_set() -> None:
-    """`frceapi cancel` keeps what it is about to end in sets."""
+    """An entry is a value like any other, though its wildcards are not compared by their hash."""
     assert len({entry("a1"), entry("a1"), entry("b2")}) == 2
 
 
