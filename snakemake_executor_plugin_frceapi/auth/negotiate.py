@@ -15,9 +15,9 @@ from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SEC
 from snakemake_executor_plugin_frceapi.auth.ticket import inspect_ticket
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
 
-WARM_SECONDS = 10.0
+WARM_SECONDS = 0.5
 """For how long after a token the next ones ask no KDC: the service's ticket is in the cache. A thread of its own for
-each would take a fourth of the time of a submission."""
+each would take a fourth of the time of a submission. Rounds are further apart, so a KDC that falls silent is told."""
 
 _MINOR_TEXT = re.compile(r"Minor \(\d+\): (.*)", re.DOTALL)
 _SERVER_UNKNOWN = re.compile(r"Server (\S+) not found in Kerberos database")

@@ -64,7 +64,8 @@ async def _deliver(sent: asyncio.Queue[tuple[float, bytes]], writer: asyncio.Str
         due, data = await sent.get()
         await asyncio.sleep(due - asyncio.get_running_loop().time())
         writer.write(data)
-    writer.write_eof()
+    with suppress(OSError):  # the other side may be gone
+        writer.write_eof()
 
 
 async def _end(server: asyncio.Server) -> None:
