@@ -28,7 +28,7 @@ from snakemake_executor_plugin_frceapi.identity import products_of
 from snakemake_executor_plugin_frceapi.inline import InlineScript
 from snakemake_executor_plugin_frceapi.inlining import InlinePreparation
 from snakemake_executor_plugin_frceapi.job import JobRequest, Listing
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.keeper import TicketKeeper
 from snakemake_executor_plugin_frceapi.logs import remove_old
@@ -160,8 +160,8 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     content = encode(variables) if spool.is_shared else b""
     preparation: Preparing
     if spool.is_shared:
-        script = _script(around, variables, spool.share("env", content) if content else None)
-        preparation = Preparation(spool, defaults, encoding, around.log_root, script, run.hold, spool.heartbeat(name))
+        shared = _run_settings(around, variables, spool.share("env", content) if content else None)
+        preparation = Preparation(spool, defaults, encoding, around.log_root, shared, run.hold, spool.heartbeat(name))
     else:
         inline = _inline_script(around, variables)
         preparation = InlinePreparation(defaults, encoding, inline, around.log_root / "jobs.tsv")
@@ -279,8 +279,8 @@ def _variables(around: Surroundings) -> dict[str, str]:
     return variables
 
 
-def _script(around: Surroundings, variables: Mapping[str, str], environment: Path | None) -> RunScript:
-    return RunScript(
+def _run_settings(around: Surroundings, variables: Mapping[str, str], environment: Path | None) -> RunSettings:
+    return RunSettings(
         directory=Path(),
         done=Path(),
         log_directory=Path(),

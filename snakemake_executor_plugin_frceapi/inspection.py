@@ -19,11 +19,10 @@ from snakemake_executor_plugin_frceapi.assembly import request_defaults, request
 from snakemake_executor_plugin_frceapi.errors import FrceapiError
 from snakemake_executor_plugin_frceapi.executor import Executor
 from snakemake_executor_plugin_frceapi.grouping import group_resources, members_of
-from snakemake_executor_plugin_frceapi.jobscript import launcher
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead, evaluate, unfinished
 from snakemake_executor_plugin_frceapi.resources import SENT, Notice, build_request
 from snakemake_executor_plugin_frceapi.spawning import Spawning
-from snakemake_executor_plugin_frceapi.spool import new_token
+from snakemake_executor_plugin_frceapi.spool import launcher_below, new_token
 from snakemake_executor_plugin_frceapi.wire import encode_request
 
 _GUESSED = {"mem", "mem_mb_per_cpu", "runtime"}
@@ -110,7 +109,7 @@ class _Look:
         self._defaults = request_defaults(executor.executor_settings)
         self._encoding = request_encoding(executor.executor_settings)
         spool = Path(executor.workflow.persistence.path).absolute() / "frceapi" / getpass.getuser()
-        self._launcher = launcher(spool / "jobs" / new_token())
+        self._launcher = launcher_below(spool, new_token())
         self._spawning = Spawning(executor, lambda kind, _: spool / "shared" / kind)
 
     def at(self, job: Any) -> Finding:

@@ -1,7 +1,8 @@
-"""The text of the launcher, which travels in the POST, and of the run script, which waits in the run directory."""
+"""The text of the launcher, which travels in the POST, and of the run script, to which it hands over on the node."""
 
 from __future__ import annotations
 
+import os.path
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from snakemake_executor_plugin_frceapi.errors import JobError
 _LAUNCHER = """\
 #!/bin/bash
 d={directory}
-for try in 1 2 3 4 5 6; do [ -e "$d/run.sh" ] && break; sleep 5; done
-[ -O "$d" ] && [ -O "$d/run.sh" ] && . "$d/run.sh"
+s="$d"/{script}
+for try in 1 2 3 4 5 6; do [ -e "$d/control" ] && [ -e "$s" ] && break; sleep 5; done
+[ -O "$d" ] && [ -O "$d/control" ] && [ -O "$s" ] && . "$d/control" && . "$s"
 echo "frceapi: $(uname -n) does not see $d as a directory of $(id -un)" >&2
 exit 66
 """
@@ -31,8 +33,8 @@ UPSTREAM_EXIT_CODE = 76
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunScript:
-    """What the run script of one job needs to know.
+class RunSettings:
+    """What the run script needs to know of one job.
 
     Attributes:
         directory: the job's run directory.
@@ -81,7 +83,7 @@ class RunScript:
     silence_seconds: int = 300
 
     def render(self) -> str:
-        """Return the text of the script; every value is quoted for the shell."""
+        """Return the shell variables that tell it; every value is quoted."""
         values = {
             "directory": self.directory,
             "done": self.done,
@@ -104,12 +106,18 @@ class RunScript:
         lists = {"command": self.command, "upstream": self.upstream}
         lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]
         lines += [f"frceapi_{name}=({shlex.join(map(str, words))})" for name, words in lists.items()]
-        return "\n".join(["#!/bin/bash", *lines, _body()])
+        return "".join(f"{line}\n" for line in lines)
 
 
-def launcher(directory: Path) -> str:
-    """Return the script that is sent: it hands over to the run script of `directory` and holds nothing else."""
-    return _LAUNCHER.format(directory=shlex.quote(str(directory)))
+def launcher(directory: Path, script: Path) -> str:
+    """Return the script that is sent: it hands over to the run script and holds nothing but where that is.
+
+    Args:
+        directory: the job's run directory.
+        script: the run script, which jobs share.
+    """
+    way = os.path.relpath(script, directory)
+    return _LAUNCHER.format(directory=shlex.quote(str(directory)), script=shlex.quote(way))
 
 
 def interpreter(jobscript: str) -> list[str]:
@@ -131,5 +139,6 @@ def interpreter(jobscript: str) -> list[str]:
 
 
 @cache
-def _body() -> str:
+def run_script() -> str:
+    """Return the run script, which is the same for all jobs; what it needs to know of one stands in variables."""
     return files("snakemake_executor_plugin_frceapi").joinpath("run.sh").read_text("utf-8")

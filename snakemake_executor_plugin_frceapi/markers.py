@@ -1,16 +1,27 @@
-"""What the lines that jobs leave in their run directories say; a line that is torn or garbled says nothing."""
+"""The lines in run directories: what jobs leave there says, and orders; one that is torn or garbled says nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum, unique
 from math import isfinite
 
 from snakemake_executor_plugin_frceapi.job import Usage
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@unique
+class Order(StrEnum):
+    """What a job is told in the first line of ``control``."""
+
+    RUN = "run"
+    GATE = "gate"
+    """Wait until the order is another one."""
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,18 @@ class Start:
             return _seconds(self.given.get("start", ""))
         except ValueError:
             return None
+
+
+def order_line(order: Order) -> str:
+    """Return the line of an order: a comment for bash, as long as any other, so that it can be rewritten in place."""
+    return f"# {order:<6}\n"
+
+
+def parse_order(text: str) -> Order | None:
+    """Return the order that a text begins with, or None where it is torn or not one."""
+    line, end, _ = text.partition("\n")
+    mark, _, word = line.rstrip(" ").partition(" ")
+    return Order(word) if end and mark == "#" and word in set(Order) else None
 
 
 def parse_claim(text: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from snakemake_executor_plugin_frceapi.dependency import combine, parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
 from snakemake_executor_plugin_frceapi.job_table import add_job
-from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
 from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES, NotAhead
@@ -82,7 +82,7 @@ class Preparation:
         defaults: what is asked for where a rule says nothing.
         encoding: how a job request is written.
         log_root: directory of all job logs.
-        script: the settings that all run scripts of this run share.
+        shared: what the run script needs to know of all jobs of this run.
         hold: returns the tokens of those of this run's jobs that a job depends on, and keeps their run directories;
             given their numbers, and the tokens of those that are known by number.
         heartbeat: file that shows jobs at their gates that this run lives.
@@ -94,7 +94,7 @@ class Preparation:
         defaults: RequestDefaults,
         encoding: Encoding,
         log_root: Path,
-        script: RunScript,
+        shared: RunSettings,
         hold: Callable[[Collection[str], Mapping[str, str]], tuple[str, ...]],
         heartbeat: Path,
     ) -> None:
@@ -102,7 +102,7 @@ class Preparation:
         self._defaults = defaults
         self._encoding = encoding
         self._log_root = log_root
-        self._script = script
+        self._shared = shared
         self._hold = hold
         self._heartbeat = heartbeat
         self._limit_asked = False
@@ -146,8 +146,8 @@ class Preparation:
         token, upstream = new_token(), self._upstream(request, known)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
         file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
-        script = replace(
-            self._script,
+        settings = replace(
+            self._shared,
             directory=self._spool.job_directory(token),
             done=self._spool.done_entry(token),
             log_directory=logs,
@@ -157,7 +157,7 @@ class Preparation:
             name=_name_at_slurm(job),
             ask_limit=self._is_first_with_limit(request),
         )
-        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, script, gated=gated)
+        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, settings, gated=gated)
         submission = Submission(
             token=token,
             job_info=job_info,
@@ -197,7 +197,7 @@ class Preparation:
         return self._hold(parse(request.dependency).must_succeed(), known) if request.dependency else ()
 
     def _body(self, request: JobRequest, token: str) -> bytes:
-        return encode_request(request, launcher(self._spool.job_directory(token)), self._encoding)
+        return encode_request(request, self._spool.launcher(token), self._encoding)
 
     def _register(self, name: str, wildcards: Mapping[str, str], logs: Path, external_jobid: str) -> None:
         add_job(self._log_root / "jobs.tsv", name, wildcards, logs, external_jobid)

@@ -1,5 +1,5 @@
-# The run script of one job: claims the submission, runs the job command once, records its end.
-# The lines above this one set the variables frceapi_*; docs/design.md, "The run directory", tells the story.
+# The run script of all jobs: claims the submission, runs the job command once, records its end.
+# The file `control` of the job has set the variables frceapi_*; docs/design.md, "The run directory", tells the story.
 # Everything stands in functions, so that bash has read the file to its end before the job begins.
 
 frceapi_say() { printf 'frceapi: %s\n' "$*"; }
@@ -167,7 +167,7 @@ frceapi_rename() {
 # Whether a run directory, this job's own if none is named, holds the order to cancel.
 frceapi_cancel_ordered() {
     local order=
-    read -r order <"${1:-$frceapi_directory}/control"
+    read -r _ order <"${1:-$frceapi_directory}/control"
     [ "$order" = cancel ]
 } 2>/dev/null
 
@@ -201,7 +201,7 @@ frceapi_leave() {
 frceapi_look_at_gate() {
     local beat
     frceapi_order=
-    read -r frceapi_order <"$frceapi_directory/control"
+    read -r _ frceapi_order <"$frceapi_directory/control"
     ! read -r beat <"$frceapi_heartbeat" || [ "$beat" = "$frceapi_beat" ] || frceapi_beat=$beat frceapi_quiet=0
 } 2>/dev/null
 

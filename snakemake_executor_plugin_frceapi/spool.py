@@ -10,16 +10,25 @@ import os
 import pwd
 import secrets
 import shutil
-import stat
 import threading
 from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.jobscript import RunScript, interpreter
-from snakemake_executor_plugin_frceapi.markers import Start, parse_claim, parse_end, parse_peak, parse_start
+from snakemake_executor_plugin_frceapi import private_files
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings, interpreter, launcher, run_script
+from snakemake_executor_plugin_frceapi.markers import (
+    Order,
+    Start,
+    order_line,
+    parse_claim,
+    parse_end,
+    parse_order,
+    parse_peak,
+    parse_start,
+)
 from snakemake_executor_plugin_frceapi.tracker import End
 
 _LONGEST_MARKER = 4096
@@ -46,12 +55,13 @@ class Spool:
         self._jobs = self.directory / "jobs"
         self._done = self.directory / "done"
         self._shared = self.directory / "shared"
+        self._script = self._shared / _run_script_name()
         self._ordering = threading.Lock()
         self._unwritten: dict[Path, bytes] = {}
-        with _writing(self.directory):
+        with private_files.writing(self.directory):
             root.mkdir(parents=True, exist_ok=True)
             for directory in (self.directory, self._jobs, self._done, self._shared):
-                _make_private_directory(directory)
+                private_files.make_directory(directory)
 
     def job_directory(self, token: str) -> Path:
         """Return the run directory of a submission."""
@@ -70,7 +80,7 @@ class Spool:
         token: str,
         jobscript: str,
         name: str,
-        script: RunScript,
+        settings: RunSettings,
         *,
         gated: bool = False,
     ) -> None:
@@ -80,7 +90,7 @@ class Spool:
             token: the submission's token, not used before.
             jobscript: text that runs the job command.
             name: file name of the jobscript.
-            script: settings of the run script, which runs that jobscript.
+            settings: what the run script needs to know, which runs that jobscript.
             gated: whether the job command begins only after `open_gate`; the run script needs a heartbeat for that.
 
         Raises:
@@ -89,15 +99,21 @@ class Spool:
         # Made under another name, so that it is there completely or not at all, whenever this process is killed.
         hidden = self._hidden(token)
         try:
-            _make_new_directory(hidden)
+            private_files.make_new_directory(hidden)
+            self._keep(self._script, run_script().encode())
             self._write_shared()
-            _write_private(hidden / name, jobscript)
-            _write_private(hidden / "run.sh", script.render())
-            _write_private(hidden / "control", "gate\n" if gated else "run\n")
+            private_files.write_file(hidden / name, jobscript)
+            private_files.write_file(
+                hidden / "control", order_line(Order.GATE if gated else Order.RUN) + settings.render()
+            )
             hidden.rename(self.job_directory(token))
         except (OSError, UnicodeError):
             shutil.rmtree(hidden, ignore_errors=True)
             raise
+
+    def launcher(self, token: str) -> str:
+        """Return the script that is sent for a submission."""
+        return launcher_below(self.directory, token)
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
         """Return the command that runs a jobscript of this run directory."""
@@ -110,9 +126,8 @@ class Spool:
             kind: what it is, such as ``env``.
             content: the content of the file, which names it.
         """
-        path = self._shared / f"{kind}-{sha256(content).hexdigest()[:16]}"
-        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
-            self._unwritten[path] = content
+        path = self._shared / _shared_name(kind, content)
+        self._keep(path, content)
         return path
 
     def order_cancel(self, token: str) -> bool:
@@ -123,7 +138,7 @@ class Spool:
         """
         try:
             with self._ordering, self._control(token).open("r+", encoding="ascii") as file:
-                file.write("cancel\n")
+                file.write(order_line(Order.CANCEL))
         except FileNotFoundError:
             return self._jobs.is_dir()  # else the whole file system is away, as after a sleep of the machine
         except OSError:
@@ -139,14 +154,13 @@ class Spool:
         # Rewritten in place, as the order to cancel is: a new name can stay invisible on NFS for a minute (nfs(5)).
         try:
             with self._ordering, self._control(token).open("r+b") as file:
-                order = file.read(_LONGEST_MARKER).strip()
-                if order == b"gate":
+                order = parse_order(file.read(_LONGEST_MARKER).decode("utf-8", "replace"))
+                if order is Order.GATE:
                     file.seek(0)
-                    file.write(b"run\n")
-                    file.truncate()
+                    file.write(order_line(Order.RUN).encode())
         except OSError:
             return False
-        return order in (b"gate", b"run")
+        return order in (Order.GATE, Order.RUN)
 
     def remove_heartbeat(self, name: str) -> None:
         """Remove the heartbeat of a run, and what jobs have noted of its silence."""
@@ -162,7 +176,7 @@ class Spool:
         path, content = self.heartbeat(name), f"{count:020}\n"
         try:
             if not path.exists():
-                _write_private(path, content)
+                private_files.write_file(path, content)
             else:
                 with path.open("r+", encoding="ascii") as file:
                     file.write(content)
@@ -232,7 +246,7 @@ class Spool:
 
     def is_cancel_ordered(self, token: str) -> bool:
         """Return whether a submission was forbidden to begin."""
-        return _read(self._control(token)).startswith("cancel")
+        return parse_order(_read(self._control(token))) is Order.CANCEL
 
     def discard(self, token: str) -> None:
         """Forbid a submission of an earlier run to begin, and remove everything of it unless its job may be running."""
@@ -252,11 +266,16 @@ class Spool:
             with suppress(OSError):
                 path.unlink()
 
+    def _keep(self, path: Path, content: bytes) -> None:
+        """Let a shared file be written before the next run directory, unless it is there."""
+        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
+            self._unwritten[path] = content
+
     def _write_shared(self) -> None:
         for path, content in list(self._unwritten.items()):
             part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             try:
-                _write_private(part, content)
+                private_files.write_file(part, content)
                 part.rename(path)
             except OSError:
                 part.unlink(missing_ok=True)
@@ -273,6 +292,20 @@ class Spool:
     def _hidden(self, token: str) -> Path:
         """Return the name of a run directory that is not there yet, or not any more."""
         return self._jobs / f"{_HIDDEN}{token}"
+
+
+def launcher_below(directory: Path, token: str) -> str:
+    """Return the script that is sent for a submission whose run directory is, or would be, below a user's directory."""
+    return launcher(directory / "jobs" / token, directory / "shared" / _run_script_name())
+
+
+@cache
+def _run_script_name() -> str:
+    return _shared_name("run", run_script().encode())
+
+
+def _shared_name(kind: str, content: bytes) -> str:
+    return f"{kind}-{sha256(content).hexdigest()[:16]}"
 
 
 def user_directory(root: Path) -> Path:
@@ -298,43 +331,6 @@ def _listdir(path: Path) -> Iterable[Path]:
         return list(path.iterdir())
     except OSError:
         return []
-
-
-@contextmanager
-def _writing(directory: Path) -> Iterator[None]:
-    """Say in one line, for a user, why a directory cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise SettingsError(
-            f"{directory} cannot be written ({error.strerror}); go to a directory of yours with free space"
-        ) from None
-
-
-def _write_private(path: Path, content: str | bytes) -> None:
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:
-            os.fchmod(descriptor, 0o600)
-        file.write(data)
-
-
-def _make_new_directory(path: Path) -> None:
-    path.mkdir(mode=0o700)
-    if stat.S_IMODE(path.stat().st_mode) != 0o700:
-        path.chmod(0o700)
-
-
-def _make_private_directory(path: Path) -> None:
-    try:
-        _make_new_directory(path)
-    except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise SettingsError(f"{path} is not a directory of yours; move it away and start again") from None
-        if stat.S_IMODE(found.st_mode) != 0o700:
-            path.chmod(0o700)
 
 
 def _user_name() -> str:

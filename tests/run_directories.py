@@ -17,6 +17,13 @@ def has_recorded_no_end(script: str) -> bool:
     return directory is not None and directory.exists() and not any(directory.glob("end.*"))
 
 
+def order_in(control: Path) -> str:
+    """Return the order that a file ``control`` holds in its first line."""
+    mark, order = control.read_text("utf-8").partition("\n")[0].split()
+    assert mark == "#"
+    return order
+
+
 def until_peak_mb(megabytes: int) -> str:
     """Return lines of Python for a job: it waits until so much of its memory was noted, for a minute at most."""
     return f"""\

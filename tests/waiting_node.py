@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings, run_script
 from snakemake_executor_plugin_frceapi.markers import parse_end
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -23,12 +23,12 @@ class WaitingNode:
 
     Attributes:
         top: everything lies below it.
-        script: the run script's settings.
+        settings: what the run script knows.
         started: what was started, to be ended with the test.
     """
 
     top: Path
-    script: RunScript
+    settings: RunSettings
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class WaitingNode:
     @property
     def directory(self) -> Path:
         """The run directory."""
-        return self.script.directory
+        return self.settings.directory
 
     @contextmanager
     def lasting(self) -> Iterator[Self]:
@@ -49,11 +49,11 @@ class WaitingNode:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def write(self, command: str, order: str, **settings: object) -> None:
+    def write(self, command: str, order: str, **changes: object) -> None:
         """Write the run directory of a job that runs a command, with an order."""
-        self.script = replace(self.script, **{"command": ["/bin/sh", "-c", command], **settings})  # type: ignore[arg-type]
+        self.settings = replace(self.settings, **{"command": ["/bin/sh", "-c", command], **changes})  # type: ignore[arg-type]
         self.directory.mkdir(exist_ok=True)
-        (self.directory / "run.sh").write_text(self.script.render())
+        (self.directory / "run.sh").write_text(self.settings.render() + run_script())
         (self.directory / "control").write_text(order)
 
     def start(self, jobid: int = 7, restart: int = 0) -> subprocess.Popen[bytes]:
@@ -79,7 +79,7 @@ class WaitingNode:
         text = (self.directory / f"end.7.{restart}").read_text()
         end = parse_end(text)
         assert end is not None
-        assert self.script.done.read_text() == text
+        assert self.settings.done.read_text() == text
         return end
 
     def ended(self, restart: int = 0) -> tuple[int, Cause]:
@@ -88,7 +88,7 @@ class WaitingNode:
 
     def log(self) -> str:
         """The log of the job."""
-        return (self.script.log_directory / "7.log").read_text()
+        return (self.settings.log_directory / "7.log").read_text()
 
     def ran(self) -> bool:
         """Whether the job command was begun."""

@@ -24,7 +24,8 @@ from snakemake_executor_plugin_frceapi.job import (
     Refused,
     SubmitOutcome,
 )
-from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
+from snakemake_executor_plugin_frceapi.journal import journals
 from snakemake_executor_plugin_frceapi.markers import Start
 from snakemake_executor_plugin_frceapi.ports import Service
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
@@ -93,7 +94,8 @@ class Probe:
                 raise SettingsError(
                     f"{self._directory} cannot be written ({error.strerror}); go to a directory with free space"
                 ) from None
-            outcome = self._service.submit_job(encode_request(self._request, launcher(self._directory), self._encoding))
+            body = encode_request(self._request, self._spool.launcher(self._token), self._encoding)
+            outcome = self._service.submit_job(body)
             yield self._submitted(outcome)
             if isinstance(outcome, Accepted):
                 yield from self._watched(outcome.external_jobid)
@@ -101,6 +103,8 @@ class Probe:
             self._spool.order_cancel(self._token)
             self._spool.forget_end(self._token)
             self._spool.remove_job(self._token)
+            if not (self._spool.has_jobs() or journals(self._spool.directory)):
+                self._spool.remove_shared()
 
     def profile(self) -> list[str]:
         """Return the lines for a profile that follow, after `findings`; none where the job told nothing."""
@@ -118,7 +122,7 @@ class Probe:
         values = {"probe_python": sys.executable, "probe_report": str(self._directory / "report")}
         lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
         text = "\n".join(["#!/bin/bash", *lines, files(__package__).joinpath(_NAME).read_text("utf-8")])
-        script = RunScript(
+        settings = RunSettings(
             directory=self._directory,
             done=self._spool.done_entry(self._token),
             log_directory=self._directory,
@@ -127,7 +131,7 @@ class Probe:
             name="frceapi-doctor",
             ask_limit=True,
         )
-        self._spool.write_job(self._token, text, _NAME, script)
+        self._spool.write_job(self._token, text, _NAME, settings)
 
     def _submitted(self, outcome: SubmitOutcome) -> Finding:
         match outcome:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from snakemake_executor_plugin_frceapi.jobscript import launcher
+from snakemake_executor_plugin_frceapi.spool import launcher_below, new_token
 from tests.benchmarks.distance import distant
 from tests.benchmarks.measured import measure
 from tests.benchmarks.payload import write_workflow
@@ -77,7 +77,7 @@ def _bare_rate(stage: Stage, url: str, connections: int) -> float:
 
 def _body(desk: Desk) -> str:
     """Return a submission of the size and the kind that this plugin sends."""
-    script = launcher(desk.directory / ".snakemake" / "frceapi" / "user" / "jobs" / ("0" * 32))
+    script = launcher_below(desk.directory / ".snakemake" / "frceapi" / "user", new_token())
     asked = {"partition": "norm", "ntasks": 1, "cpus-per-task": 1, "mem-per-cpu": 400}
     return json.dumps({**asked, "script-body": script})
 

@@ -110,7 +110,7 @@ def test_jobs_share_nothing_but_the_storage(separate_desk: SeparateDesk) -> None
     assert sorted(path.name for path in desk.node.iterdir()) == ["credentials", "logs"]
     assert len(list((desk.node / "logs").iterdir())) == len(desk.listing()) == 3
     assert "1 of 1 steps" in next((desk.node / "logs").iterdir()).read_text()
-    assert not list((desk.directory / ".snakemake").rglob("run.sh"))
+    assert not list((desk.directory / ".snakemake").rglob("control"))
 
 
 def test_jobs_are_cancelled_from_within_the_cluster(separate_desk: SeparateDesk) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from snakemake_executor_plugin_frceapi import spool as spool_module
+from snakemake_executor_plugin_frceapi import private_files
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.spool import Spool
 
@@ -55,7 +55,7 @@ def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: Non
         fuse: where the process dies.
         on_line: is given each line that is whole in a journal.
     """
-    append, write_private, remove_job = Journal._append, spool_module._write_private, Spool.remove_job  # noqa: SLF001 - what is cut
+    append, write_file, remove_job = Journal._append, private_files.write_file, Spool.remove_job  # noqa: SLF001 - what is cut
 
     def append_or_die(journal: Journal, line: dict[str, Any]) -> None:
         descriptor = journal._descriptor  # noqa: SLF001 - the line is cut
@@ -69,9 +69,9 @@ def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: Non
 
     def write_or_die(path: Path, content: str | bytes) -> None:
         if fuse.burns(f"{path.name} is empty"):
-            write_private(path, "")
+            write_file(path, "")
             raise Died
-        write_private(path, content)
+        write_file(path, content)
         fuse.step(path.name)
 
     def remove_or_die(spool: Spool, token: str) -> None:
@@ -85,7 +85,7 @@ def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: Non
 
     with (
         patch.object(Journal, "_append", append_or_die),
-        patch.object(spool_module, "_write_private", write_or_die),
+        patch.object(private_files, "write_file", write_or_die),
         patch.object(Spool, "remove_job", remove_or_die),
     ):
         yield

@@ -16,7 +16,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.job import Accepted, JobState, JobStatus, Listing, SubmitOutcome, Unknown, Work
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Event
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import take_over
@@ -118,7 +118,7 @@ class Cluster:
 
     def _begin(self, job: ClusterJob) -> None:
         directory = self.spool.job_directory(job.token)
-        if not (directory / "run.sh").exists():
+        if not (directory / "control").exists():
             self._leave(job, _NO_DIRECTORY)
             return
         try:
@@ -220,6 +220,8 @@ class World:
         good = Counter(product for _, product, exit_code in self.cluster.ledger if exit_code == 0)
         assert good == Counter(map(self.product, self.names))
         assert sorted(self.recorded) == sorted(self.names)
+        assert not self.spool.has_jobs()
+        self.spool.remove_shared()  # as a run does that ends
         left = {path.name for path in self.spool.directory.rglob("*") if not path.name.startswith(".journal-")}
         assert left == {"jobs", "done", "shared"}
 
@@ -343,7 +345,7 @@ class Life:
 
     def _hand_over(self) -> None:
         top, spool = self._world.top, self._world.spool
-        script = RunScript(directory=Path(), done=Path(), log_directory=Path(), workdir=top, command=())
+        script = RunSettings(directory=Path(), done=Path(), log_directory=Path(), workdir=top, command=())
         defaults = RequestDefaults("norm", 4000, None)
         preparation = Preparation(spool, defaults, Encoding(), top / "logs", script, self.run.hold, top)
         canceller = Unneeded(self, spool, lambda *_: b"", 0.0)

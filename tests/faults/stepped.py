@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, JobState, JobStatus, Listing, SubmitOutcome
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -16,6 +16,7 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.run_directories import order_in
 from tests.submissions import a_policy, a_submission
 
 INTERVAL_SECONDS = 10.0
@@ -179,10 +180,10 @@ class SteppedRun:
 
     def order(self, item: Submission) -> str:
         """Return the order that stands in a job's run directory."""
-        return (self.spool.job_directory(item.token) / "control").read_text()
+        return order_in(self.spool.job_directory(item.token) / "control")
 
     def _write(self, token: str) -> None:
-        script = RunScript(
+        script = RunSettings(
             directory=self.spool.job_directory(token),
             done=self.spool.done_entry(token),
             log_directory=self.top / "logs",

@@ -196,4 +196,4 @@ def test_row_40_gives_up_when_a_maintenance_lasts_longer_than_the_user_wants_to_
         run.steps(600)
 
     assert run.run.live == [item]
-    assert (run.events, run.order(item)) == ([("submitted", "a")], "run\n")
+    assert (run.events, run.order(item)) == ([("submitted", "a")], "run")

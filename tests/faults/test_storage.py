@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from snakemake_executor_plugin_frceapi import recovery
+from snakemake_executor_plugin_frceapi import private_files, recovery
 from snakemake_executor_plugin_frceapi import spool as spool_module
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import Refused
@@ -171,7 +171,7 @@ PLACES = {
     "the journal": (os, "write"),
     "the journal's way to the disk": (os, "fsync"),
     "a run directory": (Path, "mkdir"),
-    "its files": (spool_module, "_write_private"),
+    "its files": (private_files, "write_file"),
     "its name": (Path, "rename"),
 }
 
@@ -201,16 +201,16 @@ def test_row_33_posts_nothing_that_cannot_be_written_down(place: str, number: in
 
 def test_row_33_posts_no_job_before_its_environment_is_written(world: World) -> None:
     """What jobs share, as the environment that they restore, is there before any of them can start."""
-    write_private = spool_module._write_private  # noqa: SLF001 - one file of many cannot be written
+    write_file = private_files.write_file
 
     def write_or_fail(path: Path, content: str | bytes) -> None:
         if "env" in path.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write_private(path, content)
+        write_file(path, content)
 
     environment = world.spool.share("env", b"A=1\0")
     life = Life(world)
-    with patch.object(spool_module, "_write_private", write_or_fail):
+    with patch.object(private_files, "write_file", write_or_fail):
         for _ in range(20):
             life.tick()
     assert (world.posts, world.failed) == ([], {})
@@ -218,7 +218,6 @@ def test_row_33_posts_no_job_before_its_environment_is_written(world: World) -> 
 
     life.to_the_end()
     assert environment.read_bytes() == b"A=1\0"
-    world.spool.remove_shared()
     world.assert_each_once()
 
 

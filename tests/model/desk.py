@@ -14,7 +14,7 @@ from snakemake_executor_plugin_frceapi.cancel import Canceller
 from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.errors import FrceapiError, TicketFault
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.preparation import Preparation
 from snakemake_executor_plugin_frceapi.recovery import take_over
@@ -264,7 +264,7 @@ class Desk:
         snakemake.admission.admit(submission)
 
     def _preparation(self, run: Run) -> Preparation:
-        script = RunScript(
+        script = RunSettings(
             directory=Path(), done=Path(), log_directory=Path(), command=(), workdir=self.top, watch_seconds=1
         )
         defaults = RequestDefaults("norm", 100, None)

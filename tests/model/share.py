@@ -15,6 +15,7 @@ from pathlib import Path
 from snakemake_executor_plugin_frceapi.markers import parse_end
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import End
+from tests.run_directories import order_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class Share:
         self._coming: list[_Coming] = []
 
     def has_job(self, token: str) -> bool:
-        """Return whether a node finds the run script."""
-        return (self.spool.job_directory(token) / "run.sh").exists()
+        """Return whether a node finds what the run script must know."""
+        return (self.spool.job_directory(token) / "control").exists()
 
     def is_cancel_ordered(self, token: str) -> bool:
         """Return whether a node reads the order to cancel, or finds the run directory gone."""
         directory = self.spool.job_directory(token)
         try:
-            return (directory / "control").read_text().splitlines()[:1] == ["cancel"]
+            return order_in(directory / "control") == "cancel"
         except OSError:
             return not directory.exists()
 

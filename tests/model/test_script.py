@@ -14,7 +14,7 @@ from typing import Protocol
 import psutil
 import pytest
 
-from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.markers import parse_end, parse_start
 from snakemake_executor_plugin_frceapi.spool import Spool
 from tests.model.script import Event, Exit, Go, Place, Script, Term, run_script
@@ -22,7 +22,7 @@ from tests.model.share import Share
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 TOKEN = "t"
-OF_SUBMITTER = {"run.sh", "job", "control"}
+OF_SUBMITTER = {"job", "control"}
 COMMAND = """
 run="$SLURM_JOB_ID.$SLURM_RESTART_COUNT"
 echo "$run" >>runs
@@ -178,7 +178,7 @@ class RealNode:
     def start(self, jobid: str, restart: str) -> None:
         """See `Node`."""
         script = self.top / "launcher"
-        script.write_text(launcher(self.spool.job_directory(TOKEN)))
+        script.write_text(self.spool.launcher(TOKEN))
         variables = {"SLURM_JOB_ID": jobid, "SLURM_RESTART_COUNT": restart}
         path = f"{self.top / 'bin'}:{os.environ['PATH']}"
         process = subprocess.Popen(["/bin/bash", script], cwd=self.top, env={"PATH": path, **variables})
@@ -227,7 +227,7 @@ def write_job(top: Path, spool: Spool) -> None:
         (top / name).mkdir()
     (top / "bin" / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")
     (top / "bin" / "sleep").chmod(0o755)
-    script = RunScript(
+    settings = RunSettings(
         directory=spool.job_directory(TOKEN),
         done=spool.done_entry(TOKEN),
         log_directory=top / "logs",
@@ -235,7 +235,7 @@ def write_job(top: Path, spool: Spool) -> None:
         command=["/bin/bash", str(spool.job_directory(TOKEN) / "job")],
         watch_seconds=1,
     )
-    spool.write_job(TOKEN, COMMAND, "job", script)
+    spool.write_job(TOKEN, COMMAND, "job", settings)
 
 
 def tell(story: Sequence[str], node: Node, spool: Spool) -> None:

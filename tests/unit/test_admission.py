@@ -13,7 +13,7 @@ import pytest
 from snakemake_executor_plugin_frceapi import admission
 from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Unknown, Work
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry, journals, replay
 from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES
 from snakemake_executor_plugin_frceapi.preparation import Preparation
@@ -105,7 +105,7 @@ class Desk(SteppedRun):
         self.legacy = Legacy(self.spool, self.left)
         self.legacy.note_listing(self.service.query_status())
         self.journal.inherit(self.left)
-        script = RunScript(directory=Path(), done=Path(), log_directory=Path(), workdir=self.top, command=())
+        script = RunSettings(directory=Path(), done=Path(), log_directory=Path(), workdir=self.top, command=())
         defaults = RequestDefaults("norm", 4000, None)
         preparation = Preparation(self.spool, defaults, Encoding(), self.top / "logs", script, self.run.hold, self.top)
         canceller: Any = self.cluster
@@ -289,7 +289,7 @@ def test_replaces_what_has_changed_when_it_is_over(state: JobState | None, desk:
     if state:
         wait_for_cancel(desk)
     assert desk.posted == []
-    assert desk.order(desk.old("t")) == "cancel\n"
+    assert desk.order(desk.old("t")) == "cancel"
 
     desk.ends(desk.old("t"), 143, "cancelled")
     desk.service.listed.clear()
@@ -307,7 +307,7 @@ def test_replaces_at_once_what_can_never_begin(desk: Desk) -> None:
     desk.admit("a", signature="other")
 
     assert desk.posted == ["fresh-a"]
-    assert desk.order(desk.old("t")) == "cancel\n"
+    assert desk.order(desk.old("t")) == "cancel"
     assert not desk.is_open("t")
 
 
@@ -430,7 +430,7 @@ def test_job_that_has_changed_waits_for_what_serves_another_one(exit_code: int, 
         desk.admit("b")
     desk.steps(5)
     assert desk.posted == []
-    assert desk.order(desk.old("t")) == "run\n"
+    assert desk.order(desk.old("t")) == "run"
 
     desk.ends(desk.old("t"), exit_code)
     desk.steps(3)

@@ -15,10 +15,12 @@ import pytest
 from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.early import never_began
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
+from snakemake_executor_plugin_frceapi.markers import Order, order_line
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Result, Submission
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, History
+from tests.run_directories import order_in
 from tests.submissions import a_submission
 
 
@@ -138,11 +140,11 @@ class World:
     def write(self, name: str) -> None:
         """Write the run directory of a job that waits at its gate."""
         self.spool.job_directory(name).mkdir(parents=True)
-        (self.spool.job_directory(name) / "control").write_text("gate\n", "ascii")
+        (self.spool.job_directory(name) / "control").write_text(order_line(Order.GATE), "ascii")
 
     def order(self, name: str) -> str:
         """What stands in its run directory."""
-        return (self.spool.job_directory(name) / "control").read_text("ascii").strip()
+        return order_in(self.spool.job_directory(name) / "control")
 
     def note(self, item: Submission) -> None:
         """Note that the journal was told what the job of a submission is made from."""

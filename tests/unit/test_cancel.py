@@ -23,9 +23,10 @@ from snakemake_executor_plugin_frceapi.job import (
     Refused,
     SubmitOutcome,
 )
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
+from tests.run_directories import order_in
 from tests.submissions import a_submission
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -86,7 +87,7 @@ class World:
         """A job, which has recorded its cluster if that is given."""
         token = f"t{len(list(self.spool.job_directory('x').parent.iterdir()))}"
         directory = self.spool.job_directory(token)
-        script = RunScript(
+        script = RunSettings(
             directory=directory,
             done=self.spool.done_entry(token),
             log_directory=self.top,
@@ -105,7 +106,7 @@ class World:
 
     def order(self, item: Submission) -> str:
         """What stands in a job's order."""
-        return (self.spool.job_directory(item.token) / "control").read_text()
+        return order_in(self.spool.job_directory(item.token) / "control")
 
     def ends(self, item: Submission) -> None:
         """Write the entry of a job's end."""
@@ -151,7 +152,7 @@ def test_orders_each_job_to_end(world: World) -> None:
     items = [world.job("101"), world.job(None), world.job(str(LARGEST_SLURM_JOBID + 1))]
     world.cancel(*items)
 
-    assert [world.order(item) for item in items] == ["cancel\n"] * 3
+    assert [world.order(item) for item in items] == ["cancel"] * 3
 
 
 def test_returns_what_may_still_be_alive(world: World) -> None:

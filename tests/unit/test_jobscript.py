@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.errors import JobError
-from snakemake_executor_plugin_frceapi.jobscript import NOT_SEEN_EXIT_CODE, RunScript, interpreter, launcher
+from snakemake_executor_plugin_frceapi.jobscript import (
+    NOT_SEEN_EXIT_CODE,
+    RunSettings,
+    interpreter,
+    launcher,
+    run_script,
+)
+from snakemake_executor_plugin_frceapi.spool import launcher_below, new_token
 
 NAMES = ["plain", "two words", "it's", 'a "quote"', "new\nline", "$(touch executed)", "`touch executed`", "Größe\u2028"]
 
@@ -24,15 +31,25 @@ def program(directory: Path, name: str, text: str) -> None:
 
 
 def launch(directory: Path, bin_dir: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the launcher as Slurm would, with the programs of `bin_dir` first."""
+    """Run the launcher as Slurm would, with the programs of `bin_dir` first and the run script beside the directory."""
     return subprocess.run(
-        ["bash", "-c", launcher(directory)],
+        ["bash", "-c", launcher(directory, directory.parent / "shared" / "it's run")],
         env={"PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
         cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def write_run_directory(directory: Path, text: str) -> Path:
+    """Write a run directory that sets a variable, and a run script, whose path is returned."""
+    directory.mkdir()
+    (directory / "control").write_text("# run\nfrceapi_said='it'\n")
+    script = directory.parent / "shared" / "it's run"
+    script.parent.mkdir()
+    script.write_text(text)
+    return script
 
 
 @pytest.fixture
@@ -44,15 +61,14 @@ def impatient(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hands_over_to_the_run_script(name: str, tmp_path: Path, impatient: Path) -> None:
-    """The run script of any directory is run at once, and its exit code is the launcher's."""
+    """The run script is run at once for any directory, knows what stands there, and its exit code is the launcher's."""
     directory = tmp_path / name
-    directory.mkdir()
-    (directory / "run.sh").write_text("echo ran; pwd; exit 42\n")
+    write_run_directory(directory, "echo ran $frceapi_said; pwd; exit 42\n")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = launch(directory, impatient, elsewhere)
 
-    assert (done.returncode, done.stdout, done.stderr) == (42, f"ran\n{elsewhere}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (42, f"ran it\n{elsewhere}\n", "")
     assert not (tmp_path / "slept").exists()
     assert list(elsewhere.iterdir()) == []
 
@@ -67,22 +83,25 @@ def test_waits_half_a_minute_for_a_directory_that_is_not_seen(tmp_path: Path, im
     assert f"does not see {tmp_path}/no where as a directory of" in done.stderr
 
 
-def test_finds_a_directory_that_appears_late(tmp_path: Path) -> None:
-    """A directory that the attribute cache hides at first is used as soon as it is seen."""
+@pytest.mark.parametrize("late", ["directory", "script"])
+def test_finds_what_appears_late(late: str, tmp_path: Path) -> None:
+    """A directory or a run script that the attribute cache hides at first is used as soon as it is seen."""
     directory = tmp_path / "late"
-    program(tmp_path / "bin", "sleep", f"mkdir {directory}; echo 'exit 7' >{directory}/run.sh")
+    script = write_run_directory(directory, "exit 7\n")
+    hidden = directory if late == "directory" else script
+    hidden.rename(tmp_path / "hidden")
+    program(tmp_path / "bin", "sleep", f'mv {tmp_path}/hidden "{hidden}"')
 
     assert launch(directory, tmp_path / "bin", tmp_path).returncode == 7
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
-@pytest.mark.parametrize("given_away", ["directory", "script"])
+@pytest.mark.parametrize("given_away", ["directory", "control", "script"])
 def test_refuses_what_belongs_to_somebody_else(given_away: str, tmp_path: Path, impatient: Path) -> None:
-    """A directory or a run script that is not the user's own is not run."""
+    """Nothing is run, or read, that is not the user's own."""
     directory = tmp_path / "theirs"
-    directory.mkdir()
-    (directory / "run.sh").write_text("echo ran\n")
-    os.chown(directory if given_away == "directory" else directory / "run.sh", 12345, -1)
+    script = write_run_directory(directory, "echo ran\n")
+    os.chown({"directory": directory, "control": directory / "control", "script": script}[given_away], 12345, -1)
     done = launch(directory, impatient, tmp_path)
 
     assert (done.returncode, done.stdout) == (66, "")
@@ -91,12 +110,12 @@ def test_refuses_what_belongs_to_somebody_else(given_away: str, tmp_path: Path, 
 @pytest.mark.parametrize("path", ["/" + "x" * 254 + "/" + "y" * 254, "/" + "ü" * 700, "/it's" * 250])
 def test_stays_far_below_what_a_request_may_hold(path: str) -> None:
     """The launcher fits into a request of 4,000 bytes with room for the other fields, for any usable path."""
-    assert len(launcher(Path(path)).encode()) < 3500
+    assert len(launcher_below(Path(path), new_token()).encode()) < 3500
 
 
 def test_carries_nothing_but_the_directory() -> None:
     """Two launchers differ in their directories only, so no value of a workflow travels in a request."""
-    one, other = launcher(Path("/a/1")), launcher(Path("/b/2"))
+    one, other = (launcher(Path(path), Path(path).parent / "s") for path in ("/a/1", "/b/2"))
 
     assert one.replace("/a/1", "/b/2") == other
     assert one.startswith("#!/bin/bash\n")
@@ -105,7 +124,7 @@ def test_carries_nothing_but_the_directory() -> None:
 def test_quotes_every_value_of_a_run_script(tmp_path: Path) -> None:
     """Bash reads each variable of a run script back as it was, whatever stands in it, and executes none."""
     nasty = [tmp_path / name for name in NAMES]
-    script = RunScript(
+    settings = RunSettings(
         directory=nasty[0],
         done=nasty[1],
         log_directory=nasty[2],
@@ -122,26 +141,24 @@ def test_quotes_every_value_of_a_run_script(tmp_path: Path) -> None:
         heartbeat=nasty[7],
         silence_seconds=5,
     )
-    head, body = script.render().split("# The run script of one job", 1)
     names = ("directory", "done", "log_directory", "workdir", "environment", "path_first", "setup", "scratch")
     numbers = ("umask", "watch_seconds", "upstream_seconds", "silence_seconds")
     shown = [f"${{frceapi_{name}}}" for name in (*names, "heartbeat", *numbers, "command[@]", "upstream[@]")]
-    printing = head + "printf '%s\\0' " + " ".join(f'"{name}"' for name in shown)
+    printing = settings.render() + "printf '%s\\0' " + " ".join(f'"{name}"' for name in shown)
     done = subprocess.run(["bash", "-c", printing], cwd=tmp_path, capture_output=True, check=True)
 
     expected = [*nasty[:6], "\n".join(NAMES), nasty[6], nasty[7], "0027", "3", "4", "5", *nasty, *nasty]
     assert done.stdout.decode().split("\0")[:-1] == list(map(str, expected))
     assert list(tmp_path.iterdir()) == []
-    assert body.endswith("frceapi_main; exit\n")
+    assert run_script().endswith("frceapi_main; exit\n")
 
 
 def test_leaves_empty_what_is_not_set() -> None:
     """Whatever a run script does without, from the environment to the heartbeat, has an empty variable."""
     path = Path("/x")
-    text = RunScript(directory=path, done=path, log_directory=path, workdir=path, command=["true"]).render()
+    text = RunSettings(directory=path, done=path, log_directory=path, workdir=path, command=["true"]).render()
     lines = text.splitlines()
 
-    assert lines[0] == "#!/bin/bash"
     assert {f"frceapi_{name}=''" for name in ("environment", "path_first", "setup", "scratch", "heartbeat")} <= set(
         lines
     )

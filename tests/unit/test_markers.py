@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.job import Usage
-from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
+from snakemake_executor_plugin_frceapi.markers import Order, order_line, parse_end, parse_order, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 
 USED = " node=cn1 peak_kb=307200 peak_by=cgroup\n"
@@ -142,3 +142,21 @@ def test_makes_a_start_of_no_garbage(text: str) -> None:
     if start is not None:
         assert start.external_jobid.isascii()
         assert start.external_jobid.isdigit()
+
+
+@pytest.mark.parametrize("order", Order)
+def test_reads_the_order_that_it_writes(order: Order) -> None:
+    """Orders are comments for bash, each as long as any other, and are read back whatever stands below them."""
+    line = order_line(order)
+
+    assert line.startswith("# ")
+    assert len(line) == len(order_line(Order.RUN))
+    assert parse_order(line) is parse_order(f"{line}a=1\n") is order
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# run", "run\n", "# ru\n", "# runs\n", "# run it\n", "#run\n", "\n# run\n"]
+)
+def test_makes_an_order_of_nothing_else(text: str) -> None:
+    """A line that is torn or strange is no order."""
+    assert parse_order(text) is None

@@ -14,7 +14,7 @@ from snakemake_executor_plugin_frceapi.cli import main
 from snakemake_executor_plugin_frceapi.cli.jobs import fitting_columns, summary
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus, Listing
 from snakemake_executor_plugin_frceapi.job_table import add_job
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal
 from snakemake_executor_plugin_frceapi.overview import NOT_LISTED, Row, Workplace, joined
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -43,7 +43,7 @@ class Directory:
     def submit(self, token: str, jobid: str | None, **wildcards: str) -> Path:
         """Submit a job; return its run directory."""
         directory = self.spool.job_directory(token)
-        script = RunScript(
+        script = RunSettings(
             directory=directory, done=directory, log_directory=self.logs, workdir=directory, command=["true"]
         )
         self.spool.write_job(token, "true\n", "job", script)

@@ -13,7 +13,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
-from snakemake_executor_plugin_frceapi.jobscript import RunScript, launcher
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.lookahead import NotAhead
 from snakemake_executor_plugin_frceapi.partitions.table import Partition, PartitionTable
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
@@ -33,7 +33,7 @@ JOB = ReadyJob(
     command="echo hello",
     jobscript="#!/bin/bash\necho hello\n",
 )
-SHARED = RunScript(
+SHARED = RunSettings(
     directory=Path(),
     done=Path(),
     log_directory=Path(),
@@ -63,9 +63,9 @@ class World:
         self.held.append(set(external_jobids))
         return tuple(f"t{jobid}" for jobid in sorted(external_jobids) if jobid in {"7", "8"})
 
-    def script(self, token: str) -> list[str]:
-        """The lines of a run script."""
-        return (self.spool.job_directory(token) / "run.sh").read_text().splitlines()
+    def settings(self, token: str) -> list[str]:
+        """The lines that tell the run script what it must know of a job."""
+        return (self.spool.job_directory(token) / "control").read_text().splitlines()[1:]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_sends_the_launcher_and_the_request_only(world: World) -> None:
     submission, _ = world.preparation.prepare(JOB, None)
 
     assert json.loads(submission.body) == {
-        "script-body": launcher(world.spool.job_directory(submission.token)),
+        "script-body": world.spool.launcher(submission.token),
         "partition": "norm",
         "ntasks": 1,
         "cpus-per-task": 4,
@@ -114,7 +114,7 @@ def test_names_the_job_after_rule_and_wildcards(world: World) -> None:
     for job in (JOB, replace(JOB, wildcards={"w": "a b/$(c)" + "x" * 99})):
         submission, _ = world.preparation.prepare(job, None)
         submission.prepare()
-        names += [line for line in world.script(submission.token) if line.startswith("frceapi_name=")]
+        names += [line for line in world.settings(submission.token) if line.startswith("frceapi_name=")]
 
     assert names == ["frceapi_name=map.A1.2", "frceapi_name=map.a_b___c_" + "x" * 52]
 
@@ -136,7 +136,7 @@ def test_writes_nothing_before_it_is_sent(world: World) -> None:
 
     submission.prepare()
     directory = world.spool.job_directory(submission.token)
-    assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh", "run.sh"}
+    assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh"}
     assert (directory / "job-snakejob.map.7.sh").read_text() == JOB.jobscript
 
 
@@ -155,7 +155,7 @@ def test_joins_the_settings_of_the_run_and_of_the_job(world: World, tmp_path: Pa
         "scratch": SHARED.scratch,
         "umask": "0027",
     }
-    lines = world.script(submission.token)
+    lines = world.settings(submission.token)
 
     assert {f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()} <= set(lines)
     assert f"frceapi_command=(/bin/bash {directory}/job-snakejob.map.7.sh)" in lines
@@ -229,7 +229,7 @@ def test_looks_into_the_jobs_of_this_run_that_must_have_succeeded(world: World) 
 
     assert world.held == [{"7", "9"}]
     assert submission.upstream == ("t7",)
-    assert f"frceapi_upstream=({world.spool.job_directory('t7')})" in world.script(submission.token)
+    assert f"frceapi_upstream=({world.spool.job_directory('t7')})" in world.settings(submission.token)
 
 
 def test_looks_into_no_job_without_a_dependency(world: World) -> None:

@@ -16,10 +16,11 @@ import pytest
 from snakemake_executor_plugin_frceapi import recovery
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus, Listing, Work
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal, journals, replay
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step, take_over
 from snakemake_executor_plugin_frceapi.spool import Spool
+from tests.run_directories import order_in
 
 REQUEST = JobRequest(partition="norm", mem_mb_per_node=2000)
 MORE = JobRequest(partition="norm", mem_mb_per_node=4000)
@@ -59,7 +60,7 @@ class World:
     def write(self, token: str) -> None:
         """Write its run directory."""
         directory = self.spool.job_directory(token)
-        script = RunScript(
+        script = RunSettings(
             directory=directory,
             done=self.spool.done_entry(token),
             log_directory=self.top / "logs",
@@ -115,7 +116,7 @@ class World:
 
     def order(self, token: str) -> str:
         """What stands in a job's order."""
-        return (self.spool.job_directory(token) / "control").read_text()
+        return order_in(self.spool.job_directory(token) / "control")
 
 
 @pytest.fixture
@@ -247,6 +248,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from snakemake_executor_plugin_frceapi.journal import Journal, replay
+from tests.run_directories import order_in
 lines = Path(sys.argv[2]).read_text().splitlines()
 journal = Journal(Path(sys.argv[1]))
 for entry in replay(lines).values():
@@ -286,7 +288,7 @@ def test_leaves_a_living_run_alone(another: Callable[[Entry], subprocess.Popen[s
 
     assert legacy.entries == []
     assert journals(world.spool.directory) == theirs
-    assert world.order("t") == "run\n"
+    assert world.order("t") == "run"
 
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -313,7 +315,7 @@ def test_leaves_a_run_alone_that_begins_just_now(world: World, monkeypatch: pyte
     living[0].close()
 
     assert legacy.entries == []
-    assert world.order("t") == "run\n"
+    assert world.order("t") == "run"
 
 
 def unlinks(path: Path, number: int) -> bool:
@@ -338,7 +340,7 @@ def test_clears_nothing_away_that_another_run_has_just_taken_over(
     journal.close()
 
     assert legacy.entries == []
-    assert world.order("t") == "run\n"
+    assert world.order("t") == "run"
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_clears_away_what_nobody_knows(
     journal.close()
 
     assert world.directories == ({"t"} if stays else set())
-    assert not stays or world.order("t") == "cancel\n"
+    assert not stays or world.order("t") == "cancel"
     assert not world.spool.done_entry("t").exists()
 
 
@@ -433,7 +435,7 @@ def test_journal_that_cannot_be_read_is_one_line(kind: str, world: World) -> Non
     with pytest.raises(SettingsError, match=r"^.*journal-.* cannot be read \(.*\), which tells [^\n]*$"):
         take_over(world.spool)
 
-    assert world.order("t") == "run\n"
+    assert world.order("t") == "run"
     assert journals(world.spool.directory) == [path]
 
 

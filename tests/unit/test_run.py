@@ -22,8 +22,9 @@ from snakemake_executor_plugin_frceapi.job import (
     SubmitOutcome,
     Unknown,
 )
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
+from snakemake_executor_plugin_frceapi.markers import Order, order_line
 from snakemake_executor_plugin_frceapi.outage import GaveUp
 from snakemake_executor_plugin_frceapi.pacing import LONGEST_ROUND_SECONDS
 from snakemake_executor_plugin_frceapi.policy import MOST_POSTS
@@ -31,6 +32,7 @@ from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Threads
+from tests.run_directories import order_in
 from tests.submissions import a_policy, a_submission
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -134,12 +136,12 @@ class World:
     def order(self, item: Submission) -> str | None:
         """What stands in a job's order, None where there is none."""
         control = self.spool.job_directory(item.token) / "control"
-        return control.read_text() if control.exists() else None
+        return order_in(control) if control.exists() else None
 
     def submission(self, token: str = TOKEN, minutes: int | None = 60) -> Submission:
         """A submission that was not handed over yet."""
         directory = self.spool.job_directory(token)
-        script = RunScript(
+        script = RunSettings(
             directory=directory,
             done=self.spool.done_entry(token),
             log_directory=self.top / "logs",
@@ -319,7 +321,7 @@ def test_forbids_a_job_before_it_is_reported_as_failed(cause: str | None, world:
     world.look(after=90.0)
 
     assert world.events == [("submitted", "t"), ("failed", "t")]
-    assert world.orders == {"t": "cancel\n"}
+    assert world.orders == {"t": "cancel"}
     assert world.order(item) is None
     assert not world.spool.done_entry("t").exists()
 
@@ -336,10 +338,10 @@ def test_waits_until_a_job_is_forbidden_before_it_is_reported_as_failed(world: W
     assert world.events == [("submitted", "t")]
 
     control.rmdir()
-    control.write_text("run\n")
+    control.write_text(order_line(Order.RUN))
     world.look()
     assert world.events == [("submitted", "t"), ("failed", "t")]
-    assert world.orders == {item.token: "cancel\n"}
+    assert world.orders == {item.token: "cancel"}
 
 
 def test_finds_an_end_that_is_not_linked_once_the_job_is_listed_as_ended(world: World) -> None:
@@ -412,7 +414,7 @@ def test_gives_up_a_started_job_that_is_gone_when_its_time_is_over(world: World)
     world.listing()
 
     assert world.events[-1] == ("failed", "t")
-    assert world.orders == {"t": "cancel\n"}
+    assert world.orders == {"t": "cancel"}
 
 
 def test_asks_for_active_jobs_only(world: World) -> None:
@@ -513,7 +515,7 @@ def test_fails_an_unknown_submission_after_five_posts(world: World) -> None:
     assert MOST_POSTS == len(world.service.posted) == 5
     assert world.events == [("failed", "t")]
     assert "posted 5 times and has left no trace" in world.messages["t"]
-    assert world.orders == {"t": "cancel\n"}
+    assert world.orders == {"t": "cancel"}
     assert world.run.live == []
 
 
@@ -524,9 +526,9 @@ def test_forbids_a_job_whose_second_post_is_refused(world: World) -> None:
     world.look_until(lambda: world.events)
 
     assert world.events == [("failed", "t")]
-    assert world.orders == {"t": "cancel\n"}
+    assert world.orders == {"t": "cancel"}
     assert world.run.live == []
-    assert world.order(item) == "cancel\n"
+    assert world.order(item) == "cancel"
 
 
 def test_adopts_a_claim_when_the_second_post_is_refused(world: World) -> None:
@@ -540,7 +542,7 @@ def test_adopts_a_claim_when_the_second_post_is_refused(world: World) -> None:
     world.look_until(lambda: world.events)
 
     assert (world.events, item.external_jobid) == ([("submitted", "t")], "555")
-    assert world.order(item) == "run\n"
+    assert world.order(item) == "run"
 
 
 def test_follows_the_owner_of_the_claim(world: World) -> None:
@@ -585,7 +587,7 @@ def test_gives_up_after_an_outage(world: World) -> None:
     ):
         world.listing(after=250.0)
 
-    assert (world.events, world.run.live, world.order(item)) == ([("submitted", "t")], [item], "run\n")
+    assert (world.events, world.run.live, world.order(item)) == ([("submitted", "t")], [item], "run")
 
 
 def test_gives_up_when_nothing_can_be_submitted(world: World) -> None:
@@ -647,7 +649,7 @@ def test_keeps_what_may_have_arrived_when_it_is_stopped(world: World) -> None:
     world.run.stop(PATIENCE_SECONDS)
 
     assert world.run.live == [item]
-    assert world.order(item) == "run\n"
+    assert world.order(item) == "run"
 
 
 def test_waits_until_there_is_news(world: World) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.environment import encode
-from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunScript
+from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, RunSettings, run_script
 from snakemake_executor_plugin_frceapi.markers import parse_end, parse_peak, parse_start
 from snakemake_executor_plugin_frceapi.tracker import Cause, End
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -35,14 +35,14 @@ class Node:
 
     Attributes:
         top: everything lies below it.
-        script: the run script's settings; a test replaces what it is about.
+        settings: what the run script knows; a test replaces what it is about.
         bin: programs that stand before the real ones.
         most_blocks: how much a file may hold, as ``ulimit -f`` has it; 0 is as good as a full disk.
         started: what was started, to be ended with the test.
     """
 
     top: Path
-    script: RunScript
+    settings: RunSettings
     bin: Path
     most_blocks: str = "unlimited"
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -50,16 +50,16 @@ class Node:
     @property
     def directory(self) -> Path:
         """The run directory."""
-        return self.script.directory
+        return self.settings.directory
 
     def runs(self, *lines: str, **settings: object) -> None:
         """Write the run directory of a job that runs these shell lines."""
         jobscript = self.top / "jobscript.sh"
         jobscript.write_text("\n".join(lines) + "\n")
-        self.script = replace(self.script, **{"command": ["/bin/bash", str(jobscript)], **settings})  # type: ignore[arg-type]
+        self.settings = replace(self.settings, **{"command": ["/bin/bash", str(jobscript)], **settings})  # type: ignore[arg-type]
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        (self.directory / "run.sh").write_bytes(os.fsencode(self.script.render()))
-        (self.directory / "control").write_text("run\n")
+        (self.directory / "run.sh").write_bytes(os.fsencode(self.settings.render() + run_script()))
+        (self.directory / "control").write_text("# run\n")
 
     def program(self, name: str, text: str) -> None:
         """Put a program before the real one."""
@@ -103,11 +103,11 @@ class Node:
 
     def done(self) -> End | None:
         """The end that the listing of ends shows."""
-        return parse_end(self.script.done.read_text()) if self.script.done.exists() else None
+        return parse_end(self.settings.done.read_text()) if self.settings.done.exists() else None
 
     def log(self, jobid: int = 7) -> str:
         """The log of a job."""
-        return (self.script.log_directory / f"{jobid}.log").read_text()
+        return (self.settings.log_directory / f"{jobid}.log").read_text()
 
     def peak_mb(self) -> int:
         """The memory that the job was seen to hold at most."""
@@ -116,7 +116,7 @@ class Node:
 
     def wrote(self, name: str) -> bool:
         """Whether a job wrote a file in its working directory."""
-        return (self.script.workdir / name).exists()
+        return (self.settings.workdir / name).exists()
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
     """A node, whose jobs are ended with the test."""
     for name in ("bin", "work", "slurm", "spool", "done"):
         (tmp_path / name).mkdir()
-    script = RunScript(
+    settings = RunSettings(
         directory=tmp_path / "spool" / "token",
         done=tmp_path / "done" / "token",
         log_directory=tmp_path / "logs" / "rule_x",
@@ -133,7 +133,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         umask=0o027,
         watch_seconds=1,
     )
-    node = Node(tmp_path, script, tmp_path / "bin")
+    node = Node(tmp_path, settings, tmp_path / "bin")
     yield node
     for process in node.started:
         kill_job(process)
@@ -273,11 +273,11 @@ def test_lets_one_of_many_racers_run(links: bool, node: Node) -> None:  # noqa: 
     owner = int((node.directory / "claim").read_text())
 
     assert codes == {jobid: 0 if jobid == owner else TWIN_EXIT_CODE for jobid in racers}
-    assert (node.script.workdir / "ran").read_text() == f"{owner}\n"
+    assert (node.settings.workdir / "ran").read_text() == f"{owner}\n"
     assert all(b"nothing is run twice" in output for jobid, output in outputs.items() if jobid != owner)
     found = {path.name for path in node.directory.iterdir()}
     assert found == {"claim", "control", "run.sh", "started", f"end.{owner}.0"}
-    assert [path.name for path in node.script.log_directory.iterdir()] == [f"{owner}.log"]
+    assert [path.name for path in node.settings.log_directory.iterdir()] == [f"{owner}.log"]
     assert node.done() == node.end(owner)
 
 
@@ -307,7 +307,7 @@ def test_ends_a_twin_long_after_its_owner(node: Node) -> None:
 
     assert process.returncode == TWIN_EXIT_CODE
     assert output == b"frceapi: job 8 is a twin of job 7, which runs this submission; nothing is run twice\n"
-    assert (node.script.workdir / "ran").read_text() == "ran\n"
+    assert (node.settings.workdir / "ran").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (3, TWIN_EXIT_CODE)])
@@ -319,11 +319,11 @@ def test_a_twin_that_others_wait_for_ends_as_its_owner(code: int, ends_with: int
     twin = node.start(8)
     wait_until((node.directory / "twin").exists)
     assert twin.poll() is None
-    (node.script.workdir / "go").touch()
+    (node.settings.workdir / "go").touch()
 
     assert owner.wait(PATIENCE_SECONDS) == code
     assert twin.wait(PATIENCE_SECONDS) == ends_with
-    assert (node.script.workdir / "ran").read_text() == "ran\n"
+    assert (node.settings.workdir / "ran").read_text() == "ran\n"
     assert node.end(7).exit_code == code
     assert not list(node.directory.glob("end.8.*"))
 
@@ -351,7 +351,7 @@ until [ -e "{dead}" ] || [ "$(wc -l <"{ticks}")" -gt "$seen" ]; do /bin/sleep 0.
     dead.touch()
 
     assert twin.wait(PATIENCE_SECONDS) == TWIN_EXIT_CODE
-    assert (node.script.workdir / "ran").read_text() == "ran\n"
+    assert (node.settings.workdir / "ran").read_text() == "ran\n"
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -359,10 +359,10 @@ def test_repeats_its_own_end_after_a_requeue(code: int, node: Node) -> None:
     """A requeue after an end of the job command's own gives its exit code, runs nothing and lists the end again."""
     node.runs(f"echo ran >>ran; exit {code}")
     node.run()
-    node.script.done.unlink()
+    node.settings.done.unlink()
 
     assert node.run(restart=1) == code
-    assert (node.script.workdir / "ran").read_text() == "ran\n"
+    assert (node.settings.workdir / "ran").read_text() == "ran\n"
     assert node.done() == node.end()
     assert not (node.directory / "end.7.1").exists()
     assert "its exit code is repeated" in node.log()
@@ -425,7 +425,7 @@ def test_runs_again_after_a_restart_without_any_end(node: Node) -> None:
 def test_runs_nothing_that_was_cancelled_before_it_started(node: Node) -> None:
     """The order to cancel, written while the job waits, ends it as it starts."""
     node.runs("touch ran")
-    (node.directory / "control").write_text("cancel\n")
+    (node.directory / "control").write_text("# cancel\n")
 
     assert node.run() == 143
     assert (node.end().exit_code, node.end().cause) == (143, Cause.CANCELLED)
@@ -439,12 +439,12 @@ def test_ends_a_running_job_when_it_is_cancelled(node: Node) -> None:
     node.runs("sleep 600 & echo $! >pid.part; mv pid.part pid; wait")
     process = node.start()
     wait_until(lambda: node.wrote("pid"))
-    (node.directory / "control").write_text("cancel\n")
+    (node.directory / "control").write_text("# cancel\n")
     process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 143
     assert (node.end().exit_code, node.end().cause) == (143, Cause.CANCELLED)
-    wait_until(lambda: not alive(int((node.script.workdir / "pid").read_text())))
+    wait_until(lambda: not alive(int((node.settings.workdir / "pid").read_text())))
 
 
 def test_ends_a_running_job_whose_run_directory_is_removed(node: Node) -> None:
@@ -456,7 +456,7 @@ def test_ends_a_running_job_whose_run_directory_is_removed(node: Node) -> None:
     process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 143
-    wait_until(lambda: not alive(int((node.script.workdir / "pid").read_text())))
+    wait_until(lambda: not alive(int((node.settings.workdir / "pid").read_text())))
 
 
 def test_runs_nothing_whose_run_directory_is_removed_as_it_starts(node: Node) -> None:
@@ -474,7 +474,7 @@ def test_ends_what_the_job_command_left_running(node: Node) -> None:
     node.runs("sleep 600 & echo $! >pid")
 
     assert node.run() == 0
-    pid = int((node.script.workdir / "pid").read_text())
+    pid = int((node.settings.workdir / "pid").read_text())
     wait_until(lambda: not alive(pid))
 
 
@@ -497,10 +497,10 @@ def test_keeps_markers_private_and_gives_the_rest_the_users_modes(
 
     assert node.run() == 0
     markers = ("claim", "started", "end.7.0")
-    assert {mode(node.directory / name) for name in markers} == {0o600} == {mode(node.script.done)}
-    assert {mode(node.script.log_directory / "7.log"), mode(node.script.workdir / "output")} == {file}
-    logs = node.script.log_directory
-    assert {mode(logs), mode(logs.parent), mode(node.script.workdir / "folder")} == {directory}
+    assert {mode(node.directory / name) for name in markers} == {0o600} == {mode(node.settings.done)}
+    assert {mode(node.settings.log_directory / "7.log"), mode(node.settings.workdir / "output")} == {file}
+    logs = node.settings.log_directory
+    assert {mode(logs), mode(logs.parent), mode(node.settings.workdir / "folder")} == {directory}
     assert node.log() == f"{umask:04o}\n"
 
 
@@ -538,7 +538,7 @@ def test_restores_the_environment_exactly(node: Node) -> None:
     node.runs("exec env -0", environment=file)
 
     assert node.run(SLURM_CPUS_PER_TASK="4", SLURM_TMPDIR="a b") == 0
-    found = variables((node.script.log_directory / "7.log").read_bytes())
+    found = variables((node.settings.log_directory / "7.log").read_bytes())
     slurm = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "4", "SLURM_TMPDIR": "a b"}
     assert found == {**wanted, **slurm}
 
@@ -551,7 +551,7 @@ def test_restores_what_comes_after_a_variable_that_no_shell_can_set(posix: dict[
     node.runs("exec env -0", environment=file)
 
     assert node.run() == 0
-    found = variables((node.script.log_directory / "7.log").read_bytes())
+    found = variables((node.settings.log_directory / "7.log").read_bytes())
     assert (found["UID"], found["ZEBRA"]) == (str(os.getuid()), "z")
 
 
@@ -572,7 +572,7 @@ def test_calls_restored_functions(node: Node) -> None:
     node.runs("module in job; pwd; echo $GOOD", environment=file, setup="module in set-up")
 
     assert node.run() == 0
-    assert node.log() == f"module in set-up\nmodule in job\n{node.script.workdir}\nyes\n"
+    assert node.log() == f"module in set-up\nmodule in job\n{node.settings.workdir}\nyes\n"
 
 
 def test_fails_without_its_environment_file(node: Node) -> None:
@@ -691,14 +691,14 @@ def test_fails_without_its_interpreter(node: Node) -> None:
 
 def test_leaves_its_output_to_slurm_where_the_log_cannot_be_written(node: Node) -> None:
     """Without a log the job runs all the same, and its output goes where Slurm puts it."""
-    node.script.log_directory.parent.write_text("a file in the place of the directory")
+    node.settings.log_directory.parent.write_text("a file in the place of the directory")
     node.runs("echo hello; exit 4")
     process = node.start()
     output, _ = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 4
     assert node.end().exit_code == 4
-    assert f"cannot write the log {node.script.log_directory}/7.log".encode() in output
+    assert f"cannot write the log {node.settings.log_directory}/7.log".encode() in output
     assert output.endswith(b"hello\n")
 
 
@@ -706,8 +706,8 @@ def test_begins_a_log_of_its_own(node: Node) -> None:
     """A log of the same number that another job has left is not continued, and not written through a link."""
     elsewhere = node.top / "elsewhere"
     elsewhere.write_text("not mine\n")
-    node.script.log_directory.mkdir(parents=True)
-    (node.script.log_directory / "7.log").symlink_to(elsewhere)
+    node.settings.log_directory.mkdir(parents=True)
+    (node.settings.log_directory / "7.log").symlink_to(elsewhere)
     node.runs("echo mine")
     node.run()
 
@@ -722,7 +722,7 @@ def test_copies_its_end_where_it_cannot_be_linked(node: Node) -> None:
 
     assert node.run() == 8
     assert node.done() == node.end()
-    assert node.script.done.stat().st_nlink == 1
+    assert node.settings.done.stat().st_nlink == 1
 
 
 def test_tries_again_to_record_its_end(node: Node) -> None:

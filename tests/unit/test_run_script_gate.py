@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, UPSTREAM_EXIT_CODE, RunScript
+from snakemake_executor_plugin_frceapi.jobscript import TWIN_EXIT_CODE, UPSTREAM_EXIT_CODE, RunSettings
 from snakemake_executor_plugin_frceapi.markers import parse_start
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Cause
@@ -32,7 +32,7 @@ class Node(WaitingNode):
 
     beats: int = 0
 
-    def submit(self, command: str = "touch ran; exit 5", *, order: str = "gate\n", **settings: object) -> None:
+    def submit(self, command: str = "touch ran; exit 5", *, order: str = "# gate\n", **settings: object) -> None:
         """Write the run directory of a job that runs a command, with an order."""
         self.write(command, order, **settings)
 
@@ -79,7 +79,7 @@ class Node(WaitingNode):
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node, whose jobs are ended with the test; a heartbeat that stays the same is never silent long enough."""
-    script = RunScript(
+    settings = RunSettings(
         directory=tmp_path / "it's $(touch ran) *",
         done=tmp_path / "done",
         log_directory=tmp_path / "logs",
@@ -91,7 +91,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         silence_seconds=3600,
         upstream_seconds=0,
     )
-    node = Node(tmp_path, script)
+    node = Node(tmp_path, settings)
     node.beat()
     with node.lasting():
         yield node
@@ -118,7 +118,7 @@ def test_begins_when_its_gate_is_opened(node: Node) -> None:
     node.wait_for_looks(3)
     assert process.poll() is None
     assert not node.ran()
-    node.order("run\n")
+    node.order("# run\n")
 
     assert process.wait(PATIENCE_SECONDS) == 5
     assert node.ran()
@@ -126,7 +126,7 @@ def test_begins_when_its_gate_is_opened(node: Node) -> None:
     assert node.log() == ""
 
 
-@pytest.mark.parametrize("order", ["", "\n", "gate", "ga", "runs\n", "run it\n", "canceled\n"], ids=repr)
+@pytest.mark.parametrize("order", ["", "\n", "gate", "ga", "# runs\n", "# run it\n", "# canceled\n"], ids=repr)
 def test_begins_nothing_on_an_order_that_is_not_run(order: str, node: Node) -> None:
     """An order that cannot be read, whole or at all, is none."""
     node.submit(order=order)
@@ -137,20 +137,20 @@ def test_begins_nothing_on_an_order_that_is_not_run(order: str, node: Node) -> N
 
     assert process.poll() is None
     assert not node.ran()
-    node.order("run\n")
+    node.order("# run\n")
     assert process.wait(PATIENCE_SECONDS) == 5
 
 
 def test_takes_an_order_that_is_longer_than_the_next(node: Node) -> None:
     """What is left of the former word behind the new one does not matter: the first line counts."""
-    node.submit(order="run\n\n")
+    node.submit(order="# run\n\n")
 
     assert node.run() == 5
 
 
 def test_does_not_wait_at_an_open_gate(node: Node) -> None:
     """A gate that was opened before the job starts takes no time."""
-    node.submit(order="run\n")
+    node.submit(order="# run\n")
     node.pause("600")
 
     assert node.run() == 5
@@ -158,7 +158,7 @@ def test_does_not_wait_at_an_open_gate(node: Node) -> None:
     assert node.end().start == node.begun()
 
 
-@pytest.mark.parametrize("order", ["run\n", "gate\n"])
+@pytest.mark.parametrize("order", ["# run\n", "# gate\n"])
 def test_has_no_gate_without_a_heartbeat(order: str, node: Node) -> None:
     """A job that nobody submitted ahead begins at once and runs no program for the gate; its end says so."""
     node.submit(order=order, heartbeat=None)
@@ -175,7 +175,7 @@ def test_counts_its_wait_and_leaves_it_out_of_the_jobs_time(node: Node) -> None:
     begun = node.begun()
     time.sleep(2.2)
     opened = time.time()
-    node.order("run\n")
+    node.order("# run\n")
     process.wait(PATIENCE_SECONDS)
     end = node.end()
 
@@ -204,7 +204,7 @@ def test_records_a_signal_that_comes_at_the_gate(name: str, node: Node) -> None:
     process = node.start_and_look(restart=1)
     node.wait_for_looks(2)
     assert not node.ran()
-    node.order("run\n")
+    node.order("# run\n")
     assert process.wait(PATIENCE_SECONDS) == 5
     assert node.ended(restart=1) == (5, Cause.OWN)
 
@@ -213,7 +213,7 @@ def test_forwards_a_signal_after_the_gate(node: Node) -> None:
     """The wait leaves nothing behind that would keep a signal from the job command."""
     node.submit("trap 'echo got TERM; exit' TERM; touch ran; for try in $(seq 1200); do /bin/sleep 0.05; done")
     process = node.start_and_look()
-    node.order("run\n")
+    node.order("# run\n")
     wait_until(node.ran)
     process.terminate()
 
@@ -226,7 +226,7 @@ def test_obeys_an_order_to_cancel_at_the_gate(node: Node) -> None:
     """A job that is cancelled in its wait ends as one that was cancelled before it started."""
     node.submit()
     process = node.start_and_look()
-    node.order("cancel\n")
+    node.order("# cancel\n")
 
     assert process.wait(PATIENCE_SECONDS) == 143
     assert node.ended() == (143, Cause.CANCELLED)
@@ -236,7 +236,7 @@ def test_obeys_an_order_to_cancel_at_the_gate(node: Node) -> None:
 
 def test_obeys_an_order_to_cancel_before_the_gate(node: Node) -> None:
     """A job that was cancelled before it starts does not come to its gate."""
-    node.submit(order="cancel\n")
+    node.submit(order="# cancel\n")
     node.pause("600")
 
     assert node.run() == 143
@@ -256,7 +256,7 @@ def test_ends_when_its_run_directory_is_removed(node: Node, upstream: Path) -> N
     assert process.wait(PATIENCE_SECONDS) == 74
     assert node.log() == f"frceapi: the run directory {node.directory} was removed; nothing is run\n"
     assert not node.ran()
-    assert not node.script.done.exists()
+    assert not node.settings.done.exists()
 
 
 def test_stays_where_its_run_directory_is_hidden_for_a_moment(node: Node) -> None:
@@ -270,7 +270,7 @@ def test_stays_where_its_run_directory_is_hidden_for_a_moment(node: Node) -> Non
         node.look()
         hidden.rename(node.directory)
         node.look()
-    node.order("run\n")
+    node.order("# run\n")
     node.step()
 
     assert process.wait(PATIENCE_SECONDS) == 5
@@ -306,7 +306,7 @@ def test_waits_where_the_client_has_come_back(node: Node) -> None:
     process = node.start_and_look()
     node.look(2)
     assert not node.ran()
-    node.order("run\n")
+    node.order("# run\n")
     node.step()
 
     assert process.wait(PATIENCE_SECONDS) == 5
@@ -371,7 +371,7 @@ def test_begins_nothing_after_silence_without_good_upstream(
 def test_begins_nothing_at_an_open_gate_without_good_upstream(node: Node, upstream: Path) -> None:
     """The upstream jobs are looked at after the gate as without one."""
     let_end(upstream, 3)
-    node.submit(order="run\n", upstream=[upstream])
+    node.submit(order="# run\n", upstream=[upstream])
 
     assert node.run() == UPSTREAM_EXIT_CODE
     assert not node.ran()
@@ -385,7 +385,7 @@ def test_does_not_look_at_upstream_jobs_before_the_gate(node: Node, upstream: Pa
     node.wait_for_looks(2)
     assert process.poll() is None
     let_end(upstream)
-    node.order("run\n")
+    node.order("# run\n")
 
     assert process.wait(PATIENCE_SECONDS) == 5
 
@@ -432,7 +432,7 @@ def test_waits_again_after_a_node_failed(node: Node) -> None:
     node.wait_for_looks(2)
     assert process.poll() is None
     assert not node.ran()
-    node.order("run\n")
+    node.order("# run\n")
 
     assert process.wait(PATIENCE_SECONDS) == 5
     assert node.ended(restart=1) == (5, Cause.OWN)
@@ -440,10 +440,10 @@ def test_waits_again_after_a_node_failed(node: Node) -> None:
 
 def test_does_not_wait_to_repeat_its_own_end(node: Node) -> None:
     """A job that has ended by itself repeats its exit code whatever its order says by then."""
-    node.submit(order="run\n")
+    node.submit(order="# run\n")
     assert node.run() == 5
     (node.top / "ran").unlink()
-    node.order("gate\n")
+    node.order("# gate\n")
 
     assert node.run(restart=1) == 5
     assert not node.ran()
@@ -456,7 +456,7 @@ def test_ends_a_twin_before_the_gate(node: Node) -> None:
 
     assert node.run(jobid=8) == TWIN_EXIT_CODE
     assert process.poll() is None
-    node.order("run\n")
+    node.order("# run\n")
     assert process.wait(PATIENCE_SECONDS) == 5
     assert node.ended() == (5, Cause.OWN)
 
@@ -469,15 +469,16 @@ def test_understands_what_the_client_writes(
 ) -> None:
     """Gate, heartbeat and both orders are read as the run directory's own writer makes them."""
     spool = Spool(node.top / "spool")
-    node.script = replace(
-        node.script,
+    node.settings = replace(
+        node.settings,
         directory=spool.job_directory("t"),
         done=spool.done_entry("t"),
         command=["/bin/sh", "-c", "exit 5"],
         heartbeat=spool.heartbeat("run-1"),
         silence_seconds=2,
     )
-    spool.write_job("t", "", "job", node.script, gated=True)
+    spool.write_job("t", "", "job", node.settings, gated=True)
+    (node.directory / "run.sh").write_text(spool.launcher("t"))
     node.stop_at_looks()
     process = node.start_and_look()
     for count in range(8, 13):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings, run_script
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
@@ -21,15 +21,15 @@ class Job:
 
     def __init__(self, directory: Path, command: str) -> None:
         self.directory = directory
-        (directory / "control").write_text("run\n")
-        script = RunScript(
+        (directory / "control").write_text("# run\n")
+        settings = RunSettings(
             directory=directory,
             done=directory / "done",
             log_directory=directory / "log",
             workdir=directory,
             command=["/bin/sh", "-c", command],
         )
-        (directory / "run.sh").write_text(script.render())
+        (directory / "run.sh").write_text(settings.render() + run_script())
         environment = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": "7"}
         self.process = subprocess.Popen(
             ["/bin/bash", str(directory / "run.sh")], env=environment, start_new_session=True

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.jobscript import UPSTREAM_EXIT_CODE, RunScript
+from snakemake_executor_plugin_frceapi.jobscript import UPSTREAM_EXIT_CODE, RunSettings
 from snakemake_executor_plugin_frceapi.tracker import Cause
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tests.waiting_node import WaitingNode
@@ -38,13 +38,13 @@ class Node(WaitingNode):
 
     def after(self, *upstream: Path, seconds: int = 0, command: str = "touch ran; exit 5") -> None:
         """Write the run directory of a job that waits for others."""
-        self.write(command, "run\n", upstream=upstream, upstream_seconds=seconds)
+        self.write(command, "# run\n", upstream=upstream, upstream_seconds=seconds)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node, whose jobs are ended with the test."""
-    script = RunScript(
+    settings = RunSettings(
         directory=tmp_path / "token",
         done=tmp_path / "done",
         log_directory=tmp_path / "logs",
@@ -52,7 +52,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         command=[],
         watch_seconds=1,
     )
-    node = Node(tmp_path, script)
+    node = Node(tmp_path, settings)
     with node.lasting():
         yield node
 
@@ -70,13 +70,13 @@ def upstream(tmp_path: Path) -> Path:
         {"end_4_9": SIGNAL, "end_4_10": an_end()},
         {"end_4_0": SIGNAL, "end_4_1": an_end(), "end_40_7": an_end(1)},
         {"end_4_0": an_end(76, "upstream"), "end_4_1": an_end()},
-        {"end_4_0": an_end(), "control": "cancel\n"},
+        {"end_4_0": an_end(), "control": "# cancel\n"},
     ],
     ids=["one end", "requeued ten times", "ends of a twin", "begun at last", "cancelled afterwards"],
 )
 def test_begins_when_the_owner_of_the_claim_has_ended_well(files: dict[str, str], node: Node, upstream: Path) -> None:
     """The end with the highest restart counts, by number; ends of other jobs and an order that came later do not."""
-    node.after(leave(upstream, **{"claim": "4\n", "control": "run\n", **files}))
+    node.after(leave(upstream, **{"claim": "4\n", "control": "# run\n", **files}))
 
     assert node.run() == 5
     assert node.ended() == (5, Cause.OWN)
@@ -101,11 +101,11 @@ def not_begun(node: Node, words: str) -> bool:
             "4 ({}) did not succeed: it ended with exit code 1",
         ),
         ({"claim": "4\n", "end_4_0": an_end(76, "upstream")}, "4 ({}) did not succeed: its own upstream job did not"),
-        ({"control": "cancel\n"}, "unknown ({}) did not succeed: it was cancelled"),
-        ({"claim": "4\n", "control": "cancel\n"}, "4 ({}) did not succeed: it was cancelled"),
-        ({"claim": "4\n", "control": "cancel\n", "end_4_0": SIGNAL}, "4 ({}) did not succeed: it was cancelled"),
+        ({"control": "# cancel\n"}, "unknown ({}) did not succeed: it was cancelled"),
+        ({"claim": "4\n", "control": "# cancel\n"}, "4 ({}) did not succeed: it was cancelled"),
+        ({"claim": "4\n", "control": "# cancel\n", "end_4_0": SIGNAL}, "4 ({}) did not succeed: it was cancelled"),
         (
-            {"claim": "4\n", "control": "cancel\n", "end_4_0": an_end(143, "cancelled")},
+            {"claim": "4\n", "control": "# cancel\n", "end_4_0": an_end(143, "cancelled")},
             "4 ({}) did not succeed: it was cancelled",
         ),
     ],
@@ -114,7 +114,7 @@ def test_ends_at_once_when_an_upstream_job_has_not_succeeded(
     files: dict[str, str], words: str, node: Node, upstream: Path
 ) -> None:
     """What is known is not waited for: the command is not begun, and the log says what was seen of which job."""
-    node.after(leave(upstream, **{"control": "run\n", **files}), seconds=3600)
+    node.after(leave(upstream, **{"control": "# run\n", **files}), seconds=3600)
 
     assert node.run() == UPSTREAM_EXIT_CODE
     assert not_begun(node, words.format(upstream))
@@ -134,7 +134,7 @@ def test_ends_at_once_when_an_upstream_job_has_not_succeeded(
     ],
     ids=["nothing", "torn claim", "empty claim", "no end", "end of a twin", "torn end", "another name", "signal"],
 )
-@pytest.mark.parametrize("control", [{}, {"control": "run\n"}], ids=["control is not seen", "control"])
+@pytest.mark.parametrize("control", [{}, {"control": "# run\n"}], ids=["control is not seen", "control"])
 def test_ends_when_no_own_end_of_an_upstream_job_appears(
     files: dict[str, str], words: str, control: dict[str, str], node: Node, upstream: Path
 ) -> None:
@@ -149,7 +149,7 @@ def test_begins_when_what_was_hidden_appears(node: Node, upstream: Path) -> None
     """Directory, claim, an end by a signal and an own end may each come late."""
     node.after(upstream, seconds=3600)
     process = node.start()
-    for files in ({"control": "run\n"}, {"claim": "4\n"}, {"end_4_0": SIGNAL}, {"end_4_1": an_end()}):
+    for files in ({"control": "# run\n"}, {"claim": "4\n"}, {"end_4_0": SIGNAL}, {"end_4_1": an_end()}):
         node.wait_for_looks()
         assert not node.ran()
         leave(upstream, **files)
@@ -198,7 +198,7 @@ def test_obeys_an_order_to_cancel_while_it_waits(node: Node, upstream: Path) -> 
     node.after(upstream, seconds=3600)
     process = node.start()
     node.wait_for_looks()
-    (node.script.directory / "control").write_text("cancel\n")
+    (node.settings.directory / "control").write_text("# cancel\n")
 
     assert process.wait(PATIENCE_SECONDS) == 143
     assert node.ended() == (143, Cause.CANCELLED)
@@ -258,8 +258,8 @@ def test_repeats_an_own_end_without_a_look(node: Node, upstream: Path) -> None:
 
 def test_does_not_look_when_it_was_cancelled(node: Node, upstream: Path) -> None:
     """An order that is there before the start is what counts, whatever the upstream job did."""
-    node.after(leave(upstream, control="cancel\n"))
-    (node.script.directory / "control").write_text("cancel\n")
+    node.after(leave(upstream, control="# cancel\n"))
+    (node.settings.directory / "control").write_text("# cancel\n")
 
     assert node.run() == 143
     assert node.ended() == (143, Cause.CANCELLED)

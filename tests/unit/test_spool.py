@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi import spool as spool_module
+from snakemake_executor_plugin_frceapi import private_files
 from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.jobscript import RunScript
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings, run_script
 from snakemake_executor_plugin_frceapi.markers import Start, parse_end
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
+from tests.run_directories import order_in
 
 END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250\n"
 START = "id=7 restart=0 node=cn1 cluster=frce start=100.5 mem_per_node= partition=norm\n"
@@ -47,14 +48,14 @@ def mode(path: Path) -> int:
 def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's\n", *, gated: bool = False) -> Path:
     """Write a submission's run directory."""
     directory = spool.job_directory(token)
-    script = RunScript(
+    settings = RunSettings(
         directory=directory,
         done=spool.done_entry(token),
         log_directory=directory,
         workdir=directory,
         command=spool.jobscript_command(token, jobscript, "job-x"),
     )
-    spool.write_job(token, jobscript, "job-x", script, gated=gated)
+    spool.write_job(token, jobscript, "job-x", settings, gated=gated)
     return directory
 
 
@@ -72,13 +73,18 @@ def test_makes_everything_private_whatever_the_umask(umask: None, tmp_path: Path
 
 
 def test_writes_all_that_a_job_needs(spool: Spool) -> None:
-    """The run directory holds the jobscript, the run script that runs it, and leave to run."""
+    """The run directory holds the jobscript, leave to run, and what the run script must know, which all jobs share."""
     directory = write_job(spool, "t")
+    write_job(spool, "u")
+    lines = (directory / "control").read_text().splitlines()
+    (script,) = (spool.directory / "shared").iterdir()
 
-    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x", "run.sh"]
-    assert (directory / "control").read_text() == "run\n"
+    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x"]
+    assert lines[0].split() == ["#", "run"]
     assert (directory / "job-x").read_text() == "#!/bin/bash\necho it's\n"
-    assert f"frceapi_command=(/bin/bash {directory}/job-x)" in (directory / "run.sh").read_text()
+    assert f"frceapi_command=(/bin/bash {directory}/job-x)" in lines
+    assert script.read_text() == run_script()
+    assert script.name in spool.launcher("t")
 
 
 def test_writes_names_that_are_no_utf_8(spool: Spool) -> None:
@@ -117,19 +123,19 @@ def test_shows_no_run_directory_that_is_written_or_removed_in_part(
 ) -> None:
     """Killed at any moment, this process leaves a whole run directory or what only a clean-up finds."""
     seen = []
-    write_private = spool_module._write_private  # noqa: SLF001 - what stands there between two files
+    write_file = private_files.write_file
 
     def look(path: Path, content: str | bytes) -> None:
         seen.append(spool.has_job("t"))
-        write_private(path, content)
+        write_file(path, content)
 
-    monkeypatch.setattr(spool_module, "_write_private", look)
+    monkeypatch.setattr(private_files, "write_file", look)
     write_job(spool, "t")
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: seen.append(spool.has_job("t")))
     spool.remove_job("t")
     monkeypatch.undo()
 
-    assert seen == [False] * 4
+    assert seen == [False] * 4  # the run script, two files, and the removal
     assert spool.tokens() == {"t"}
     spool.discard("t")
     assert spool.tokens() == set()
@@ -198,7 +204,7 @@ def test_keeps_what_jobs_share_once(spool: Spool) -> None:
     assert one == again != other
     assert one.name.startswith("env-")
     assert one.read_bytes() == b"A=1\0"
-    assert sorted(one.parent.iterdir()) == sorted([one, other])
+    assert sorted(one.parent.glob("env-*")) == sorted([one, other])
 
 
 def test_writes_no_job_before_what_it_shares(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +237,7 @@ def test_removes_what_jobs_share_and_nothing_else(spool: Spool) -> None:
     shared = spool.share("env", b"A=1\0").parent
     (shared / ".env-1234.abcd").write_text("half")
     write_job(spool, "t")
-    assert len(list(shared.iterdir())) == 2
+    assert len(list(shared.glob("*env-*"))) == 2
     spool.remove_shared()
 
     assert list(shared.iterdir()) == []
@@ -243,11 +249,13 @@ def test_removes_what_jobs_share_and_nothing_else(spool: Spool) -> None:
 def test_orders_to_cancel(spool: Spool) -> None:
     """The order replaces the leave to run, in the same file, which jobs have looked at before."""
     control = write_job(spool, "t") / "control"
+    settings = control.read_text().splitlines()[1:]
     inode = control.stat().st_ino
 
     assert spool.order_cancel("t")
     assert spool.order_cancel("t")
-    assert control.read_text() == "cancel\n"
+    assert order_in(control) == "cancel"
+    assert control.read_text().splitlines()[1:] == settings
     assert control.stat().st_ino == inode
 
 
@@ -268,16 +276,18 @@ def test_says_when_an_order_could_not_be_written(spool: Spool) -> None:
 def test_opens_a_gate(spool: Spool) -> None:
     """Leave to run replaces the gate, in the same file, which jobs have looked at before; once more does no harm."""
     control = write_job(spool, "t", gated=True) / "control"
+    settings = control.read_text().splitlines()[1:]
     inode = control.stat().st_ino
 
-    assert control.read_text() == "gate\n"
+    assert order_in(control) == "gate"
     assert spool.open_gate("t")
     assert spool.open_gate("t")
-    assert control.read_text() == "run\n"
+    assert order_in(control) == "run"
     assert (control.stat().st_ino, mode(control)) == (inode, 0o600)
     assert not spool.is_cancel_ordered("t")
     assert spool.order_cancel("t")
-    assert control.read_text() == "cancel\n"
+    assert order_in(control) == "cancel"
+    assert control.read_text().splitlines()[1:] == settings
 
 
 def test_opens_the_gate_of_a_job_that_has_none(spool: Spool) -> None:
@@ -285,7 +295,7 @@ def test_opens_the_gate_of_a_job_that_has_none(spool: Spool) -> None:
     control = write_job(spool, "t") / "control"
 
     assert spool.open_gate("t")
-    assert control.read_text() == "run\n"
+    assert order_in(control) == "run"
 
 
 def test_opens_no_gate_to_a_job_that_was_cancelled(spool: Spool) -> None:
@@ -294,10 +304,10 @@ def test_opens_no_gate_to_a_job_that_was_cancelled(spool: Spool) -> None:
     spool.order_cancel("t")
 
     assert not spool.open_gate("t")
-    assert control.read_text() == "cancel\n"
+    assert order_in(control) == "cancel"
 
 
-@pytest.mark.parametrize("order", ["", "ga", "other\n"])
+@pytest.mark.parametrize("order", ["", "# ga", "# gate", "# other\n", "gate\n", "x gate\n"])
 def test_opens_no_gate_over_an_order_that_it_does_not_know(order: str, spool: Spool) -> None:
     """What is not whole is left as it is."""
     control = write_job(spool, "t", gated=True) / "control"
@@ -338,7 +348,7 @@ def test_never_opens_a_gate_over_an_order_that_comes_at_the_same_time(
     cancelling.join()
     monkeypatch.undo()
 
-    assert control.read_text() == "cancel\n"
+    assert order_in(control) == "cancel"
 
 
 def test_rewrites_its_heartbeat_in_place(umask: None, tmp_path: Path) -> None:

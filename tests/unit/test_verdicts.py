@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus
+from snakemake_executor_plugin_frceapi.markers import Order, order_line
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.tracker import Cause, End, Graces, Outcome, Verdict
 from snakemake_executor_plugin_frceapi.verdicts import Verdicts, has_own_end
+from tests.run_directories import order_in
 from tests.submissions import a_submission
 
 GRACES = Graces(marker=90.0, requeue=600.0)
@@ -37,7 +39,7 @@ class World:
             external_jobid="101",
         )
         self.spool.job_directory("t").mkdir()
-        self.write("control", "run\n")
+        self.write("control", order_line(Order.RUN))
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the run directory."""
@@ -197,7 +199,7 @@ def test_forbids_a_job_to_begin_before_it_is_given_up(has_own: bool, world: Worl
         world.sees(3)
 
     assert world.verdicts.is_stopped(world.item)
-    assert (world.spool.job_directory("t") / "control").read_text() == ("run\n" if has_own else "cancel\n")
+    assert order_in(world.spool.job_directory("t") / "control") == ("run" if has_own else "cancel")
 
 
 def test_does_not_give_up_a_job_that_cannot_be_forbidden(world: World) -> None:
