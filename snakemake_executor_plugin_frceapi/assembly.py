@@ -16,7 +16,7 @@ from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.call_log import CallLog
 from snakemake_executor_plugin_frceapi.cancel import Canceller
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig, ServiceProcess
 from snakemake_executor_plugin_frceapi.convoy import Convoy
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with, written_out
@@ -142,10 +142,10 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     settings = around.settings
     defaults = request_defaults(settings)
     variables = _variables(around)
-    client = Client(config := client_config(settings))
-    listing = _try(client)
+    process = ServiceProcess(config := client_config(settings))
+    listing = _first_listing(process)
     keeper = _keeper(config, reporter)
-    spool, service = _ways(around, CallLog(client, around.detail))
+    spool, service = _ways(around, CallLog(process, around.detail))
     journal, legacy = take_over(spool)
     legacy.note_listing(listing)
     if not spool.has_jobs():
@@ -181,7 +181,7 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
         vanguard,
         _convoy(around, preparation, admission, run, news, following),
         (lambda: spool.share("env", content)) if content else (lambda: None),
-        partial(_close, keeper, journal),
+        partial(_close, keeper, process, journal),
     )
 
 
@@ -236,15 +236,16 @@ def _convoy(
     return Convoy(run, preparation.request, admission.send, admission.drop, news, following, stays=around.stays)
 
 
-def _close(keeper: TicketKeeper | None, journal: Journal) -> None:
+def _close(keeper: TicketKeeper | None, process: ServiceProcess, journal: Journal) -> None:
     if keeper:
         keeper.stop()
+    process.close()
     journal.close()
 
 
-def _try(client: Client) -> Listing:
+def _first_listing(process: ServiceProcess) -> Listing:
     try:
-        return client.query_status()
+        return process.query_status()
     except TicketFault:
         raise
     except TransientFault as fault:

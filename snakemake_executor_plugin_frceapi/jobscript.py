@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,15 +108,14 @@ class RunSettings:
         return "".join(f"{line}\n" for line in lines)
 
 
-def launcher(directory: Path, script: Path) -> str:
+def launcher(directory: Path, script: str) -> str:
     """Return the script that is sent: it hands over to the run script and holds nothing but where that is.
 
     Args:
         directory: the job's run directory.
-        script: the run script, which jobs share.
+        script: the way from there to the run script, which jobs share.
     """
-    way = os.path.relpath(script, directory)
-    return _LAUNCHER.format(directory=shlex.quote(str(directory)), script=shlex.quote(way))
+    return _LAUNCHER.format(directory=shlex.quote(str(directory)), script=shlex.quote(script))
 
 
 def interpreter(jobscript: str) -> list[str]:

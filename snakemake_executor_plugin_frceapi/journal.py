@@ -23,6 +23,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work, jsonable
 
 _PATTERN = "journal-*.jsonl"
+_ENCODER = json.JSONEncoder(ensure_ascii=True, default=jsonable)
 _KNOWN_LATER = frozenset({"token", "external_jobid", "ended", "closed"})
 """What an intent does not say of a submission: its token stands beside it, the rest comes with other lines."""
 
@@ -204,7 +205,7 @@ class Journal:
     def _append(self, line: Mapping[str, object]) -> None:
         """Write a line, after what remained of one that did not fit on the disk."""
         stamped = {**line, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        text = json.dumps(stamped, ensure_ascii=True, default=jsonable) + "\n"
+        text = _ENCODER.encode(stamped) + "\n"
         data = ("\n" + text if self._torn else text).encode()
         self._torn = True
         while data:

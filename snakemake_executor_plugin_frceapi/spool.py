@@ -233,7 +233,7 @@ class Spool:
         hidden = self._hidden(token)
         with suppress(OSError):
             self.job_directory(token).rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        _remove_directory(hidden)
 
     def tokens(self) -> set[str]:
         """Return the tokens of which a run directory or an end is left."""
@@ -296,7 +296,7 @@ class Spool:
 
 def launcher_below(directory: Path, token: str) -> str:
     """Return the script that is sent for a submission whose run directory is, or would be, below a user's directory."""
-    return launcher(directory / "jobs" / token, directory / "shared" / _run_script_name())
+    return launcher(directory / "jobs" / token, f"../../shared/{_run_script_name()}")
 
 
 @cache
@@ -320,10 +320,25 @@ def new_token() -> str:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(_LONGEST_MARKER).decode("utf-8", "replace")
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, _LONGEST_MARKER).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _remove_directory(path: Path) -> None:
+    """Remove a directory, as a rule of files only: then that takes a third of the time of `rmtree`."""
+    try:
+        for name in os.listdir(path):  # noqa: PTH208 - a path for each takes as long as the rest
+            os.unlink(f"{path}/{name}")  # noqa: PTH108 - likewise
+        path.rmdir()
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _listdir(path: Path) -> Iterable[Path]:

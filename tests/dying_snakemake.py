@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snakemake_executor_plugin_frceapi import private_files
-from snakemake_executor_plugin_frceapi.client import Client
+from snakemake_executor_plugin_frceapi.client import ServiceProcess
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.spool import Spool
 
@@ -69,7 +69,7 @@ def arm(fuse: Fuse) -> None:
     Journal._append = append_or_die  # type: ignore[method-assign,assignment]  # noqa: SLF001
     Spool.write_job = around(Spool.write_job, "a directory", fuse)  # type: ignore[method-assign]
     private_files.write_file = around(private_files.write_file, "a file", fuse)
-    Client.submit_job = around(Client.submit_job, "a post", fuse)  # type: ignore[method-assign]
+    ServiceProcess.submit_job = around(ServiceProcess.submit_job, "a post", fuse)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from importlib import import_module
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -17,24 +18,35 @@ KERBEROS_DEADLINE_SECONDS = 15.0
 """MIT Kerberos waits 10 s for each connection to a KDC and cannot be told otherwise."""
 
 
-def load_libraries() -> tuple[Any, Any]:
-    """Return the modules gssapi and requests_gssapi.
+def load_gssapi() -> Any:
+    """Return the module gssapi.
+
+    Raises:
+        ConfigurationFault: it, or the system's Kerberos library beneath, is missing or broken.
+    """
+    return _load("gssapi")
+
+
+def load_negotiation() -> Any:
+    """Return the module requests_gssapi, with which come an HTTP library and gssapi.
 
     Raises:
         ConfigurationFault: one of them, or the system's Kerberos library beneath, is missing or broken.
     """
+    # It prints two tracebacks for each failure, and some of its methods print whole tokens where debugging is on.
+    logging.getLogger("requests_gssapi").setLevel(logging.CRITICAL)
+    return _load("requests_gssapi")
+
+
+def _load(name: str) -> Any:
     try:
-        import gssapi
-        import requests_gssapi
+        return import_module(name)
     except (ImportError, OSError) as err:
         raise ConfigurationFault(
             f"the Kerberos library cannot be loaded ({' '.join(str(err).split())}): install "
             "libkrb5-dev gcc python3-dev (Debian, Ubuntu) or krb5-devel gcc python3-devel (Fedora, RHEL), "
             "then `pip install requests-gssapi`; or python-gssapi from conda-forge"
         ) from err
-    # It prints two tracebacks for each failure, and some of its methods print whole tokens where debugging is on.
-    logging.getLogger("requests_gssapi").setLevel(logging.CRITICAL)
-    return gssapi, requests_gssapi
 
 
 class Watchdog:

@@ -11,7 +11,7 @@ import time
 from math import inf
 from urllib.parse import urlsplit
 
-from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_libraries
+from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_negotiation
 from snakemake_executor_plugin_frceapi.auth.ticket import inspect_ticket
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
 
@@ -58,7 +58,7 @@ class NegotiateAuth:
         return header
 
     def _token(self) -> str:
-        _, requests_gssapi = load_libraries()
+        requests_gssapi = load_negotiation()
         maker = requests_gssapi.HTTPSPNEGOAuth(
             mutual_authentication=requests_gssapi.DISABLED, target_name=self._target_name, delegate=False
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from snakemake_executor_plugin_frceapi.auth.library import Watchdog, load_libraries
+from snakemake_executor_plugin_frceapi.auth.library import Watchdog, load_gssapi
 from snakemake_executor_plugin_frceapi.errors import TicketFault
 
 _COMMAND_SECONDS = 30
@@ -54,7 +54,7 @@ def ticket_status() -> Ticket:
 
 def inspect_ticket() -> Ticket:
     """Do what `ticket_status` says, without a limit of time."""
-    gssapi, _ = load_libraries()
+    gssapi = load_gssapi()
     listed = parse_klist(_listed(), os.environ.get("KRB5CCNAME"))
     try:
         credentials = gssapi.Credentials(usage="initiate")

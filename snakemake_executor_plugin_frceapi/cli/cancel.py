@@ -46,7 +46,7 @@ def cancel_command(
     if bool(jobids) + run + all_pending != 1:
         raise click.UsageError("give IDs, or --run, or --all-pending")
     from snakemake_executor_plugin_frceapi.assembly import client_config, request_encoding
-    from snakemake_executor_plugin_frceapi.client import Client
+    from snakemake_executor_plugin_frceapi.client.calls import Client
     from snakemake_executor_plugin_frceapi.overview import Workplace
     from snakemake_executor_plugin_frceapi.wire import encode_request
     from snakemake_executor_plugin_frceapi.withdrawal import Withdrawal

@@ -102,7 +102,7 @@ def _last_lines(failed: Sequence[str], profile: Sequence[str]) -> Iterator[str]:
 
 def _probe(settings: ExecutorSettings, partition: str, wait: int) -> Probe:
     from snakemake_executor_plugin_frceapi.assembly import client_config, request_encoding
-    from snakemake_executor_plugin_frceapi.client import Client
+    from snakemake_executor_plugin_frceapi.client.calls import Client
     from snakemake_executor_plugin_frceapi.doctor import Probe
     from snakemake_executor_plugin_frceapi.spool import Spool
 

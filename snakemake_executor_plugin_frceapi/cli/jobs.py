@@ -65,7 +65,7 @@ def jobs_command(
     from rich.console import Console
 
     from snakemake_executor_plugin_frceapi.assembly import client_config
-    from snakemake_executor_plugin_frceapi.client import Client
+    from snakemake_executor_plugin_frceapi.client.calls import Client
     from snakemake_executor_plugin_frceapi.overview import Workplace, joined
 
     console = Console(highlight=False, markup=False)

@@ -58,7 +58,7 @@ def submit_command(script: Path, rest: tuple[str, ...], **options: Any) -> None:
     Example:  frceapi submit job.sh -p norm -c 4 --mem 8G -t 2:00:00
     """
     from snakemake_executor_plugin_frceapi.assembly import client_config, request_encoding
-    from snakemake_executor_plugin_frceapi.client import Client
+    from snakemake_executor_plugin_frceapi.client.calls import Client
     from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
     from snakemake_executor_plugin_frceapi.sbatch import request_of, sent_script
     from snakemake_executor_plugin_frceapi.wire import encode_request

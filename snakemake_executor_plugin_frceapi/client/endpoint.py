@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, SettingsError
 
 _PUBLIC_SEGMENTS = {"", "hpcapi", "submit_job", "query_status"}
@@ -141,7 +139,14 @@ def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> st
             return str(place)
     paths = ssl.get_default_verify_paths()
     candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
-    return next((place for place in candidates if place and Path(place).is_file()), DEFAULT_CA_BUNDLE_PATH)
+    found = next((place for place in candidates if place and Path(place).is_file()), None)
+    return found or _of_certifi()
+
+
+def _of_certifi() -> str:
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # loaded by none but those who make requests
+
+    return DEFAULT_CA_BUNDLE_PATH
 
 
 def _check_bundle(name: str, place: Path) -> None:

@@ -8,7 +8,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_frceapi.auth import ticket_status
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig, public_url
+from snakemake_executor_plugin_frceapi.client import ClientConfig, public_url
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
 from snakemake_executor_plugin_frceapi.client.handshake import (
     Greeting,

@@ -7,7 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from tests.benchmarks.scenario import Figures, Scenario
 from tests.benchmarks.stage import Stage
 from tests.faults.stepped import SteppedRun

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, Refused
 from snakemake_executor_plugin_frceapi.wire import Encoding, NumberFormat, encode_request
 

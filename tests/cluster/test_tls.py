@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request

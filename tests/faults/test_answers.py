@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.client import Client
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
 from tests.faults.bench import after, instead
 from tests.raw_server import RawServer, answer, say

@@ -11,7 +11,8 @@ from threading import Thread
 from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.auth import NegotiateAuth
 from snakemake_executor_plugin_frceapi.cancel import Canceller
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.errors import FrceapiError, TicketFault
 from snakemake_executor_plugin_frceapi.jobscript import RunSettings

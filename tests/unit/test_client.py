@@ -19,8 +19,9 @@ import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from snakemake_executor_plugin_frceapi import client as client_module
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig, check_url, is_loopback, public_url
+from snakemake_executor_plugin_frceapi.client import ClientConfig, check_url, is_loopback, public_url
+from snakemake_executor_plugin_frceapi.client import calls as client_module
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline
 from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
 from snakemake_executor_plugin_frceapi.errors import (

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from snakemake_executor_plugin_frceapi.cli import main
-from snakemake_executor_plugin_frceapi.client import Client, ClientConfig
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.client.handshake import Greeting
 from snakemake_executor_plugin_frceapi.doctor import Examination, Finding, Outcome, Probe
 from snakemake_executor_plugin_frceapi.doctor.connection import judge_clock, seconds_ahead
