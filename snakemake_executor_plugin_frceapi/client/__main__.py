@@ -56,5 +56,5 @@ def _outcome(call: Callable[[Any], Any], argument: Any) -> Any:
 
 
 if __name__ == "__main__":
-    logging.disable()  # what there is to tell is told by the process that asks
+    logging.lastResort = None  # what there is to tell is told by the process that asks
     serve(socket.socket(fileno=0))

@@ -144,7 +144,7 @@ def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> st
 
 
 def _of_certifi() -> str:
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # loaded by none but those who make requests
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     return DEFAULT_CA_BUNDLE_PATH
 

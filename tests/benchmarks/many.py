@@ -16,6 +16,10 @@ def _cpu(peer: Peer, count: int) -> str:
     return f"{peer.name}, main process, CPU per job of {count:,} [ms]"
 
 
+def _children(peer: Peer, count: int) -> str:
+    return f"{peer.name}, CPU per job of {count:,} of the processes that it starts [ms]"
+
+
 def _own(peer: Peer, count: int) -> str:
     return f"{peer.name}, plugin's own part of that, of {count:,} [ms]"
 
@@ -42,6 +46,7 @@ def _figures(stage: Stage, peer: Peer, count: int, *options: str) -> Figures:
         measured = measure(desk, peer, *payload, *free, *peer.tuned, *options)
     return {
         _cpu(peer, count): 1000 * measured.cpu_seconds / count,
+        _children(peer, count): 1000 * measured.children_cpu_seconds / count,
         _own(peer, count): 1000 * measured.own_cpu_seconds / count,
         _peak(peer, count): measured.peak_bytes / 2**20,
     }

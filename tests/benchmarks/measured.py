@@ -32,6 +32,7 @@ class Measured:
         gates: with look-ahead, the seconds that each job stood at its gate.
         commands: likewise the scripts of the jobs in the order of their ends.
         cpu_seconds: CPU time of the process.
+        children_cpu_seconds: that of all processes that it has started.
         own_cpu_seconds: that of its threads beside the main one, and of the plugin's methods in that.
         peak_bytes: the most memory that it has had.
     """
@@ -44,6 +45,7 @@ class Measured:
     gates: list[float]
     commands: list[str]
     cpu_seconds: float
+    children_cpu_seconds: float
     own_cpu_seconds: float
     peak_bytes: int
 

@@ -63,7 +63,7 @@ def _far_url(stage: Stage) -> Iterator[str]:
 
 
 def _rate(stage: Stage, peer: Peer, *options: str) -> float:
-    with stage.desk() as desk:
+    with stage.desk(in_memory=True) as desk:
         write_workflow(desk, _COUNT)
         free = (f"--jobs={_COUNT}", "--max-jobs-per-timespan=1000/1s")
         return measure(desk, peer, *free, *options, most=_COUNT).submissions_per_second

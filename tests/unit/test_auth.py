@@ -356,13 +356,19 @@ def test_hands_on_the_error_of_guarded_work() -> None:
         Watchdog().run(fail)
 
 
-@pytest.mark.parametrize("module", ["gssapi", "requests_gssapi"])
-def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "need"),
+    [
+        ("gssapi", ticket_status),
+        ("requests_gssapi", lambda: negotiate_auth("api.example.org", None)("https://api.example.org/hpcapi")),
+    ],
+)
+def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch, module: str, need: Callable[[], object]) -> None:
     """A missing library is named with the packages of three systems."""
     monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(ConfigurationFault) as caught:
-        ticket_status()
+        need()
 
     for words in (module, "libkrb5-dev gcc python3-dev", "krb5-devel gcc python3-devel", "conda-forge"):
         assert words in str(caught.value)

@@ -211,11 +211,10 @@ def test_writes_no_job_before_what_it_shares(spool: Spool, monkeypatch: pytest.M
     """While a shared file cannot be written, or is written in part, there is neither it nor a run directory."""
     shared = spool.share("env", b"A=1\0")
 
-    def fail(descriptor: int, mode: str) -> None:
-        os.close(descriptor)
+    def fail(descriptor: int, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fdopen", fail)
+    monkeypatch.setattr(os, "write", fail)
     with pytest.raises(OSError, match="No space left"):
         write_job(spool, "t")
     assert list(shared.parent.iterdir()) == []

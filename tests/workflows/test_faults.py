@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import psutil
+import pytest
+
 from snakemake_executor_plugin_frceapi.sandbox import Fault, Reply, SandboxConfig
 from snakemake_executor_plugin_frceapi.sandbox.faults import Faults, Rows
 from tests.ledger import assert_each_once
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from tests.workflows.conftest import MakeWorkflow, Workflow
 
 _COUNT = 8
+_DEATHS = 3
 _MANY = f"""
     rule all:
         input: expand("out/{{number}}", number=range({_COUNT}))
@@ -76,6 +80,30 @@ def test_submissions_without_an_answer_run_once(workflow: MakeWorkflow) -> None:
     assert _runs(flow) == _EACH_ONCE
     assert flow.calls("submit_job") >= _COUNT + 3
     assert len(flow.jobs) >= _COUNT
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_process_that_makes_the_calls_is_killed(moment: str, workflow: MakeWorkflow) -> None:
+    """Killed by the system again and again, before jobs are taken or after, it loses none and runs none twice."""
+    flow = workflow(_MANY)
+    flow.use_quick_jobs()
+    killed: list[list[str]] = []
+
+    def kill(reply: Reply | None = None) -> Reply | None:
+        (process,) = psutil.Process(running.process.pid).children()
+        if len(killed) < _DEATHS:
+            killed.append(process.cmdline())
+            process.kill()
+        return reply
+
+    flow.sandbox.faults.add(Fault(**{moment: kill}), call="submit_job")  # type: ignore[arg-type]  # one of two callables
+    running = flow.start("--jobs", "20", "--frceapi-unknown-grace", "2", "--frceapi-max-connections", "1")
+    result = running.wait()
+
+    assert result.exit_code == 0, result.output
+    assert [words[-1] for words in killed] == ["snakemake_executor_plugin_frceapi.client"] * _DEATHS
+    assert _runs(flow) == _EACH_ONCE
+    assert "the process that speaks to the service has ended before there was an answer" in result.output
 
 
 def test_twins_run_once(workflow: MakeWorkflow) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from snakemake_executor_plugin_frceapi.sandbox import SandboxConfig
@@ -142,13 +143,14 @@ def test_ctrl_c_at_the_start_is_no_traceback(workflow: MakeWorkflow) -> None:
 
 
 def _is_connected(pid: int, url: str) -> bool:
-    """Return whether a process has a connection to the server of a URL; proc_pid_net(5)."""
+    """Return whether a process that a process has started has a connection to the server of a URL; proc_pid_net(5)."""
     port = int(url.split("/")[2].rpartition(":")[2])
     lines = Path(f"/proc/{pid}/net/tcp").read_text("ascii").splitlines()[1:]
     established = {
         line.split()[9] for line in lines if line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "01"
     }
-    return any(f"socket:[{inode}]" in _open_files(pid) for inode in established)
+    children = psutil.Process(pid).children()
+    return any(f"socket:[{inode}]" in _open_files(child.pid) for child in children for inode in established)
 
 
 def _open_files(pid: int) -> set[str]:
