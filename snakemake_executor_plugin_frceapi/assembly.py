@@ -139,10 +139,18 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     Raises:
         FrceapiError: a setting is wrong, the run directory cannot be used, or the service cannot.
     """
+    process = ServiceProcess(config := client_config(around.settings))
+    try:
+        return _assemble(around, reporter, config, process)
+    except BaseException:
+        process.close()
+        raise
+
+
+def _assemble(around: Surroundings, reporter: Narrator, config: ClientConfig, process: ServiceProcess) -> Assembly:
     settings = around.settings
     defaults = request_defaults(settings)
     variables = _variables(around)
-    process = ServiceProcess(config := client_config(settings))
     listing = _first_listing(process)
     keeper = _keeper(config, reporter)
     spool, service = _ways(around, CallLog(process, around.detail))

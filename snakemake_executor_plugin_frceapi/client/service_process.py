@@ -100,10 +100,12 @@ class ServiceProcess:
     def _new_desk(self) -> _Desk:
         if self._closed:
             raise TransientFault("the run is over")
-        if self._process is not None and not self._process.is_alive:
+        if self._process is not None:
+            with suppress(EOFError, OSError):
+                return _Desk(self._process)
             self._end_process()
         try:
-            self._process = self._process or _Process(self._config)
+            self._process = _Process(self._config)
             return _Desk(self._process)
         except (EOFError, OSError) as error:
             self._end_process()

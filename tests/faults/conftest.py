@@ -11,6 +11,7 @@ import pytest
 
 from snakemake_executor_plugin_frceapi import assembly, outage
 from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.retry import wait_seconds
 from tests.faults.bench import Bench
@@ -43,6 +44,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         stack.enter_context(made.server)
         stack.callback(made.close)
         yield made
+
+
+@pytest.fixture
+def calls_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the calls be made by the test's own process, where it can replace what is below them."""
+    monkeypatch.setattr(assembly, "ServiceProcess", Client)
 
 
 @pytest.fixture

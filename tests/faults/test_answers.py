@@ -44,7 +44,7 @@ class CountingAuth:
 
 
 @pytest.fixture
-def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def tokens(calls_here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each thread tokens that can be told apart, in place of Kerberos."""
     monkeypatch.setattr(Client, "_auth", lambda _: CountingAuth())
 

@@ -27,7 +27,7 @@ WALL_CLOCK_USES = {
     ("chronicle", "time.time"): "for people",
     ("cli.jobs", "datetime.now"): "for people",
     ("cli.jobs", "astimezone"): "for people",
-    ("client", "datetime.now"): "how long a service asks to wait, which has a limit",
+    ("client.calls", "datetime.now"): "how long a service asks to wait, which has a limit",
     ("client.handshake", "datetime.now"): "how far it is from the service's",
     ("client.handshake", "fromtimestamp"): "for people",
     ("doctor.connection", "astimezone"): "for people",

@@ -26,11 +26,8 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
-# No space for a line of the journal, for a whole one, or for more than that: the run script has some 10 KB.
-SPACES = [0, 100, 2000]
-
-
-@pytest.mark.parametrize("space", SPACES)
+# No space for a line of the journal, for a whole one, or for more than that: the run script has some 20 KB.
+@pytest.mark.parametrize("space", [0, 100, 2000])
 def test_row_33_posts_nothing_while_the_disk_is_full(space: int, stepped: MakeRun) -> None:
     """No job fails and none is posted; the user reads why, once; when there is space again every job is sent, once."""
     run = stepped()
@@ -48,7 +45,7 @@ def test_row_33_posts_nothing_while_the_disk_is_full(space: int, stepped: MakeRu
     assert sorted(entry.token for entry in entries(run) if entry.is_open) == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", [0, 100])
 def test_row_33_ends_a_run_whose_disk_stays_full(space: int, stepped: MakeRun) -> None:
     """A full disk is an outage like another: it is waited for, and the end of the wait names it."""
     run = stepped(outage_hours=2)

@@ -79,7 +79,9 @@ def test_row_01_refused_connection_is_tried_again(bench: Bench, waits: Waits) ->
     assert_sent_when_it_is_over(bench, waits, refused(bench), TransientFault, *said)
 
 
-def test_row_01_unknown_host_is_tried_again(bench: Bench, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_01_unknown_host_is_tried_again(
+    calls_here: None, bench: Bench, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that cannot be resolved now may be resolved later."""
     bench.start(url=bench.server.url(host="localhost"))
     said = ("the host name is not known", "check the network and --frceapi-url")
