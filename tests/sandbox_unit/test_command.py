@@ -206,7 +206,9 @@ def read_until(terminal: int, text: str) -> str:
 
 def test_terminal_belongs_to_the_command() -> None:
     """Ctrl-C reaches the command once; Ctrl-Z stops both, and both go on; the command can read the terminal."""
-    script = f"{LISTENER.rsplit('while', 1)[0]}print('read', input(), flush=True)\nsys.exit(6)"
+    # A signal that comes just before `input` waits is handled when it has read; this one never waits for long.
+    waiting = "import select\nwhile not select.select([0], [], [], 0.05)[0]: pass\n"
+    script = f"{LISTENER.rsplit('while', 1)[0]}{waiting}print('read', input(), flush=True)\nsys.exit(6)"
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover -- becomes another program
         os.execv(COMMAND[0], [*COMMAND, "--", sys.executable, "-c", script])  # noqa: S606 -- no shell is wanted
