@@ -223,9 +223,12 @@ class Convoy:
                 self._move(member, Stage.WAITING)
             self._consider(served)
             return
-        self._following.failed(news.submission, news.message)
+        # Slurm can cancel what waits for a failed job before that failure was told here.
+        is_behind = never_began and any(other.stage is Stage.LOST for member in served for other in member.before)
+        if not is_behind:
+            self._following.failed(news.submission, news.message)
         for member in served:
-            member.has_failed = True
+            member.has_failed = not is_behind
             self._lose(member)
 
     def _lose(self, member: Member) -> None:

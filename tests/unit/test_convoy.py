@@ -164,6 +164,17 @@ def test_gives_up_what_waits_for_a_job_that_failed(
     assert sorted(world.dropped) == sorted(dropped)
 
 
+def test_counts_no_failure_twice_where_slurm_was_faster() -> None:
+    """What Slurm cancelled behind a failed job, before that failure was told, has not failed itself."""
+    world = World(stays=True, b="fails-late", d="fails-late")
+    world.nothing_begins = True
+    with pytest.raises(RunFailed) as failed:
+        world.convoy.complete()
+
+    assert str(failed.value).startswith("Of 5 jobs 1 failed, and what waits for them does not run: d (1).")
+    assert [name for message, name in world.told if message == "fails"] == ["b"]
+
+
 @pytest.mark.parametrize("posts", [1, 2])
 def test_submits_anew_what_slurm_cancelled_because_of_a_twin(posts: int) -> None:
     """A job that never began is tried again only if the one before it may have been submitted twice."""
