@@ -34,10 +34,13 @@ class Line:
         """Wait for a value.
 
         Raises:
-            EOFError: the other end is closed.
+            EOFError: the other end is closed, perhaps in the middle of a value.
             OSError: likewise; as TimeoutError, there was none in time, and there will be none.
         """
-        return pickle.load(self._incoming)  # noqa: S301 - of a process that is a part of this one
+        try:
+            return pickle.load(self._incoming)  # noqa: S301 - of a process that is a part of this one
+        except pickle.UnpicklingError as error:
+            raise EOFError(str(error)) from None
 
     def close(self) -> None:
         """Close this end; nobody may wait for a value here any more, unless the other end is closed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -199,6 +200,18 @@ def test_starts_another_process_for_one_that_has_ended() -> None:
 
         assert process.submit_job(BODY) == Accepted("12")
         assert child().pid != first.pid
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000])
+def test_line_ends_in_the_middle_of_a_value(size: int) -> None:
+    """A process that is killed while it answers has not answered."""
+    one, other = socket.socketpair()
+    line = Line(other)
+    one.sendall(pickle.dumps(list(range(10_000)))[:size])
+    one.close()
+    with pytest.raises(EOFError):
+        line.receive()
+    line.close()
 
 
 @pytest.mark.parametrize("program", ["/nowhere/python", "/bin/false"])
