@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def main(names: tuple[str, ...], rounds: int | None, output: Path) -> None:
     """Measure scenarios, all of the ten minutes if none is named, and compare the medians with the targets."""
     if reason := why_not():
         raise click.ClickException(f"the test cluster cannot run: {reason}")
+    # A shell has the processes that it starts behind its back ignore Ctrl-C, which they hand on to Snakemake.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     chosen = [scenario for scenario in SCENARIOS if _is_chosen(scenario, names)]
     console = Console(width=_WIDTH)
     done = Rounds(partial(click.echo, err=True))

@@ -26,7 +26,7 @@ def _round(stage: Stage) -> Figures:
         client = Client(ClientConfig(server.url(), auth="none"))
         run = SteppedRun(Path(place))
         for number in range(_OURS):
-            run.run.submit(run.submission(f"job-{number}", prepare=lambda: None))
+            run.run.submit(run.submission(f"job-{number}", has_directory=False))
         run.step()
         begun, begun_cpu = time.perf_counter(), time.process_time()
         found = client.query_status([item.external_jobid for item in run.run.live if item.external_jobid])

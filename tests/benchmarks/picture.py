@@ -13,13 +13,16 @@ _MET, _MISSED = "#4c9a6a", "#c8553d"
 _LEAST = 0.01
 """What is drawn where hardly anything was used; the axis has no zero."""
 
+_MOST = 100.0
+"""What is drawn where far more was used, as for what did not end at all."""
+
 
 def share(verdict: Verdict) -> float | None:
     """Return which part of what is allowed was used: 1 is the target, less is better; None where that is not known."""
     value, limit = verdict.value, verdict.target.limit
     if value is None or (verdict.target.at_least and not value):
         return None
-    return max(_LEAST, limit / value if verdict.target.at_least else value / limit)
+    return min(_MOST, max(_LEAST, limit / value if verdict.target.at_least else value / limit))
 
 
 def draw(place: Path, verdicts: Mapping[str, Iterable[Verdict]]) -> Path:

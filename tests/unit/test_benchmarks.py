@@ -87,6 +87,7 @@ def test_number_keeps_digits_that_count(value: float, text: str) -> None:
         (Verdict(RATE, 6.0), 0.5),
         (Verdict(RATE, 2.0), 1.5),
         (Verdict(RATIO, 0.0), 0.01),
+        (Verdict(RATIO, float("inf")), 100.0),
         (Verdict(RATE, None), None),
     ],
 )
