@@ -16,8 +16,9 @@ from snakemake_executor_plugin_frceapi.admission import Admission
 from snakemake_executor_plugin_frceapi.ahead import Horizon, Vanguard
 from snakemake_executor_plugin_frceapi.call_log import CallLog
 from snakemake_executor_plugin_frceapi.cancel import Canceller
-from snakemake_executor_plugin_frceapi.client import ClientConfig, ServiceProcess
+from snakemake_executor_plugin_frceapi.client import ClientConfig
 from snakemake_executor_plugin_frceapi.convoy import Convoy
+from snakemake_executor_plugin_frceapi.courier import Courier
 from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.environment import carried, encode, path_to_prepend, path_with, written_out
 from snakemake_executor_plugin_frceapi.errors import TicketFault, TransientFault
@@ -36,7 +37,7 @@ from snakemake_executor_plugin_frceapi.lookahead import NotAhead
 from snakemake_executor_plugin_frceapi.news import NewsQueue
 from snakemake_executor_plugin_frceapi.partitions.source import applicable_table
 from snakemake_executor_plugin_frceapi.policy import Policy
-from snakemake_executor_plugin_frceapi.ports import Narrator, Service
+from snakemake_executor_plugin_frceapi.ports import Carrier, Narrator
 from snakemake_executor_plugin_frceapi.preparation import Preparation, Preparing, ReadyJob
 from snakemake_executor_plugin_frceapi.recovery import Legacy, take_over
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
@@ -139,21 +140,21 @@ def assemble(around: Surroundings, reporter: Narrator) -> Assembly:
     Raises:
         FrceapiError: a setting is wrong, the run directory cannot be used, or the service cannot.
     """
-    process = ServiceProcess(config := client_config(around.settings))
+    courier = Courier(config := client_config(around.settings))
     try:
-        return _assemble(around, reporter, config, process)
+        return _assemble(around, reporter, config, courier)
     except BaseException:
-        process.close()
+        courier.close()
         raise
 
 
-def _assemble(around: Surroundings, reporter: Narrator, config: ClientConfig, process: ServiceProcess) -> Assembly:
+def _assemble(around: Surroundings, reporter: Narrator, config: ClientConfig, courier: Courier) -> Assembly:
     settings = around.settings
     defaults = request_defaults(settings)
     variables = _variables(around)
-    listing = _first_listing(process)
+    listing = _first_listing(courier)
     keeper = _keeper(config, reporter)
-    spool, service = _ways(around, CallLog(process, around.detail))
+    spool, service = _ways(around, CallLog(courier, around.detail))
     journal, legacy = take_over(spool)
     legacy.note_listing(listing)
     if not spool.has_jobs():
@@ -189,7 +190,7 @@ def _assemble(around: Surroundings, reporter: Narrator, config: ClientConfig, pr
         vanguard,
         _convoy(around, preparation, admission, run, news, following),
         (lambda: spool.share("env", content)) if content else (lambda: None),
-        partial(_close, keeper, process, journal),
+        partial(_close, keeper, courier, journal),
     )
 
 
@@ -208,7 +209,7 @@ def request_encoding(settings: Any) -> Encoding:
     return Encoding(NumberFormat(settings.number_format), settings.memory_unit)
 
 
-def _ways(around: Surroundings, service: Service) -> tuple[Spool, Service]:
+def _ways(around: Surroundings, service: Carrier) -> tuple[Spool, Carrier]:
     """Return the run directory and the service as fits what jobs share with Snakemake."""
     root = around.persistence.absolute()
     if around.sharing.run_directory:
@@ -244,16 +245,16 @@ def _convoy(
     return Convoy(run, preparation.request, admission.send, admission.drop, news, following, stays=around.stays)
 
 
-def _close(keeper: TicketKeeper | None, process: ServiceProcess, journal: Journal) -> None:
+def _close(keeper: TicketKeeper | None, courier: Courier, journal: Journal) -> None:
     if keeper:
         keeper.stop()
-    process.close()
+    courier.close()
     journal.close()
 
 
-def _first_listing(process: ServiceProcess) -> Listing:
+def _first_listing(courier: Courier) -> Listing:
     try:
-        return process.query_status()
+        return courier.query_status()
     except TicketFault:
         raise
     except TransientFault as fault:

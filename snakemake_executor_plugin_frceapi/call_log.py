@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import partial
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.job import Accepted, Listing, NotSent, SubmitOutcome
-from snakemake_executor_plugin_frceapi.ports import Service
+from snakemake_executor_plugin_frceapi.parcel import Parcel
+from snakemake_executor_plugin_frceapi.ports import Carrier
 
 
 class CallLog:
@@ -19,16 +21,24 @@ class CallLog:
         tell: receives the lines.
     """
 
-    def __init__(self, service: Service, tell: Callable[[str], object]) -> None:
+    def __init__(self, service: Carrier, tell: Callable[[str], object]) -> None:
         self._service = service
+        self.clear_away = service.clear_away
         self._tell = tell
         self._states: Counter[str] | None = None
 
     def submit_job(self, body: bytes) -> SubmitOutcome:
         """Submit one job."""
+        return self._submitted(partial(self._service.submit_job, body), len(body))
+
+    def deliver(self, parcel: Parcel) -> SubmitOutcome:
+        """Submit one job, with what is written down of it."""
+        return self._submitted(partial(self._service.deliver, parcel), len(parcel.body))
+
+    def _submitted(self, call: Callable[[], SubmitOutcome], size: int) -> SubmitOutcome:
         begin = time.monotonic()
-        outcome = self._service.submit_job(body)
-        self._tell(f"frceapi: submit_job, {len(body)} bytes, {time.monotonic() - begin:.2f} s: {_told(outcome)}")
+        outcome = call()
+        self._tell(f"frceapi: submit_job, {size} bytes, {time.monotonic() - begin:.2f} s: {_told(outcome)}")
         return outcome
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:

@@ -55,6 +55,8 @@ class Departure:
             elif self._run.live:
                 self._say_left("--frceapi-on-exit is 'leave'")
         except (KeyboardInterrupt, SystemExit):
+            for item in self._run.live if not self._leave else ():
+                self._spool.order_cancel(item.token)  # it may come before the orders are written, or between two
             self._say_alive(self._run.live)
 
     def give_up(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import AsyncGenerator, Iterable, Sequence
+import threading
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,14 @@ class Executor(RemoteExecutor):
         Raises:
             ApiError: one of them cannot be used. Of Snakemake's exceptions this is the one that it shows as one line.
         """
+        from snakemake_executor_plugin_frceapi.resources import NoticeBoard
         from snakemake_executor_plugin_frceapi.stop_signals import StopSignals
 
-        self._shown: set[str] = set()
+        self._notices = NoticeBoard()
         self._signals = StopSignals()
         self._unsettled: dict[Any, tuple[str, set[Any]]] = {}
         self._closed = False
+        self._over = threading.Event()
         try:
             self._parts = self._assemble()
             self.logger.addFilter(self._parts.ends)
@@ -65,6 +68,8 @@ class Executor(RemoteExecutor):
             self._take_stock()
         except (FrceapiError, KeyboardInterrupt) as error:
             self.wait = False
+            if self._parts is not None:
+                self._parts.run.wake()
             self.wait_thread.join()
             raise ApiError(str(error) or _INTERRUPTED) from None
 
@@ -76,7 +81,8 @@ class Executor(RemoteExecutor):
         for job in jobs:
             self.run_job_pre(job)
             notices += self._collect(convoy, job) if convoy else self._hand_over(job)
-        self._show(notices)
+        for line in self._notices.lines(notices):
+            self.warn(line)
         if convoy:
             convoy.walk(jobs)
 
@@ -113,43 +119,37 @@ class Executor(RemoteExecutor):
         except FrceapiError as error:
             raise ApiError(f"{error}; nothing was submitted.") from None
 
-    def _show(self, notices: Iterable[Notice]) -> None:
-        """Show one line for each key that was not shown before, with all rules that it is about now."""
-        new: dict[str, list[Notice]] = {}
-        for notice in notices:
-            if notice.key not in self._shown:
-                new.setdefault(notice.key, []).append(notice)
-        for key, alike in new.items():
-            self._shown.add(key)
-            rules = list(dict.fromkeys(notice.rule for notice in alike))
-            self.warn(f"rule{'s' if len(rules) > 1 else ''} {', '.join(rules)}: {alike[0].text}")
-
     async def check_active_jobs(  # type: ignore[override]  # the interface says coroutine and awaits a generator
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
-        """Do one round; whatever goes wrong in it, the jobs are left alone and Snakemake is told."""
-        from snakemake_executor_plugin_frceapi.events import started
-
-        if self._parts is not None and not self._parts.departure.begun:
-            try:
-                self._parts.run.look()
-                for line, facts in started(self._parts.run.chronicle.take_started()):
-                    self.progress(line, facts)
-                self._parts.vanguard.round()
-            except FrceapiError as error:
-                self._give_up(str(error))
-            except Exception as error:
-                self.logger.debug("frceapi: internal error", exc_info=True)
-                self._give_up(f"Internal error of the frceapi executor: {type(error).__name__}: {error}")
+        """Do rounds until the run ends; the base class would come back after each, by way of two other threads."""
+        while self.wait and (parts := self._parts) is not None and not parts.departure.begun:
+            self._round(parts)
+            parts.run.wait()
         for job_info in active_jobs:
             yield job_info
 
+    def _round(self, parts: Assembly) -> None:
+        """Do one round; whatever goes wrong in it, the jobs are left alone and Snakemake is told."""
+        from snakemake_executor_plugin_frceapi.events import started
+
+        try:
+            parts.run.look()
+            for line, facts in started(parts.run.chronicle.take_started()):
+                self.progress(line, facts)
+            parts.vanguard.round()
+        except FrceapiError as error:
+            self._give_up(str(error))
+        except Exception as error:
+            self.logger.debug("frceapi: internal error", exc_info=True)
+            self._give_up(f"Internal error of the frceapi executor: {type(error).__name__}: {error}")
+
     async def sleep(self) -> None:
-        """Wait until there is a reason for another round; nothing else runs in the event loop of this thread."""
+        """Wait for the run to begin, or after its last round for the end; nothing else runs in this event loop."""
         if self._parts is None:
             await asyncio.sleep(_BEFORE_START_SECONDS)
-        else:
-            self._parts.run.wait()
+        elif self._parts.departure.begun and self.wait:
+            self._over.wait()
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:  # noqa: ARG002 - it is empty, see above
         """Do what ``--frceapi-on-exit`` says."""
@@ -162,6 +162,8 @@ class Executor(RemoteExecutor):
             return
         failure = self._complete()
         self._end()
+        self.wait = False
+        self._over.set()
         super().shutdown()  # type: ignore[no-untyped-call]  # the interface gives it no types
         self._signals.restore()
         if failure:

@@ -11,7 +11,7 @@ from typing import Any
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.inline import InlineScript, compress, largest_part
 from snakemake_executor_plugin_frceapi.job import JobRequest
-from snakemake_executor_plugin_frceapi.job_table import add_job
+from snakemake_executor_plugin_frceapi.job_table import job_row
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob, resumed
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
@@ -34,7 +34,7 @@ class InlinePreparation:
         self._defaults = defaults
         self._encoding = encoding
         self._script = script
-        self._table = table
+        self._row = partial(job_row, table)
 
     def prepare(
         self,
@@ -67,8 +67,7 @@ class InlinePreparation:
             request=request,
             body=self._body(request, replace(self._script, command=job.command, jobscript=own)),
             log_directory=logs,
-            prepare=lambda: None,
-            register=partial(add_job, self._table, job.name, job.wildcards, logs),
+            row=self._row(job.name, job.wildcards, logs),
         )
         return submission, notices
 
@@ -79,8 +78,7 @@ class InlinePreparation:
             entry: what the journal says of it.
             job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         """
-        register = partial(add_job, self._table, entry.rule, entry.wildcards, entry.log_directory)
-        return resumed(entry, job_info, b"", register)
+        return resumed(entry, job_info, b"", self._row(entry.rule, entry.wildcards, entry.log_directory))
 
     def _body(self, request: JobRequest, script: InlineScript) -> bytes:
         text = script.render()

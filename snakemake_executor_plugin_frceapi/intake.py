@@ -125,7 +125,8 @@ class Intake:
         self._unknown.remove(item)
         self._guard.note_accepted()
         self._journal.note(Event.ACCEPTED, item.token, external_jobid=owner)
-        item.register(owner)
+        if item.row:
+            item.row.add(owner)
         self._reporter.say(f"A job of rule {item.rule} was submitted after all, as job {owner}.")
         self._accept(item, owner)
 

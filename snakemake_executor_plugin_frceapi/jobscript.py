@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -83,10 +83,11 @@ class RunSettings:
 
     def render(self) -> str:
         """Return the shell variables that tell it; every value is quoted."""
+        return self.common() + self.own()
+
+    def common(self) -> str:
+        """Return those that are the same for all jobs of a run."""
         values = {
-            "directory": self.directory,
-            "done": self.done,
-            "log_directory": self.log_directory,
             "workdir": self.workdir,
             "environment": self.environment or "",
             "path_first": self.path_first or "",
@@ -94,28 +95,40 @@ class RunSettings:
             "scratch": self.scratch or "",
             "umask": f"{self.umask:04o}",
             "watch_seconds": self.watch_seconds,
-            "name": self.name,
-            "ask_limit": "yes" if self.ask_limit else "",
             "upstream_seconds": self.upstream_seconds,
-            "heartbeat": self.heartbeat or "",
             "gate_tenths": round(10 * self.gate_pause_seconds),
             "follows_owner": "yes" if self.follows_owner else "",
             "silence_seconds": self.silence_seconds,
         }
+        return _assignments(values)
+
+    def own(self) -> str:
+        """Return those that each job has for itself."""
+        values = {
+            "directory": self.directory,
+            "done": self.done,
+            "log_directory": self.log_directory,
+            "name": self.name,
+            "ask_limit": "yes" if self.ask_limit else "",
+            "heartbeat": self.heartbeat or "",
+        }
         lists = {"command": self.command, "upstream": self.upstream}
-        lines = [f"frceapi_{name}={shlex.quote(str(value))}" for name, value in values.items()]
-        lines += [f"frceapi_{name}=({shlex.join(map(str, words))})" for name, words in lists.items()]
-        return "".join(f"{line}\n" for line in lines)
+        lines = [f"frceapi_{name}=({shlex.join(map(str, words))})\n" for name, words in lists.items()]
+        return _assignments(values) + "".join(lines)
 
 
-def launcher(directory: Path, script: str) -> str:
+def _assignments(values: Mapping[str, object]) -> str:
+    return "".join(f"frceapi_{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+
+
+def launcher(directory: str, script: str) -> str:
     """Return the script that is sent: it hands over to the run script and holds nothing but where that is.
 
     Args:
         directory: the job's run directory.
         script: the way from there to the run script, which jobs share.
     """
-    return _LAUNCHER.format(directory=shlex.quote(str(directory)), script=shlex.quote(script))
+    return _LAUNCHER.format(directory=shlex.quote(directory), script=shlex.quote(script))
 
 
 def interpreter(jobscript: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The journal of a run: what was about to be sent, what came of it, what is over; written before it happens.
 
-One file a run, one JSON object a line, only ever appended to, and locked as long as the run lives. A later run reads
-what a dead one left. No order between files is needed: an entry only ever moves forward.
+One file a run, only ever appended to, and locked as long as the run lives. A later run reads what a dead one left. No
+order between files is needed: an entry only ever moves forward.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.job import JobRequest, Work, jsonable
+from snakemake_executor_plugin_frceapi.job import JobRequest, Work
+from snakemake_executor_plugin_frceapi.journal_file import JournalFile, line_of
 
 _PATTERN = "journal-*.jsonl"
-_ENCODER = json.JSONEncoder(ensure_ascii=True, default=jsonable)
 _KNOWN_LATER = frozenset({"token", "external_jobid", "ended", "closed"})
 """What an intent does not say of a submission: its token stands beside it, the rest comes with other lines."""
 
@@ -104,7 +104,7 @@ class Entry:
 
     def facts(self) -> dict[str, object]:
         """Return what an intent says of it."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _KNOWN_LATER}
+        return {name: getattr(self, name) for name in _INTENDED}
 
     def after(self, event: Event, line: Mapping[str, Any]) -> Entry:
         """Return the entry after another line about it."""
@@ -123,57 +123,67 @@ class Entry:
                 return replace(self, closed=self.closed or event.closes)
 
 
+_INTENDED = tuple(item.name for item in fields(Entry) if item.name not in _KNOWN_LATER)
+
+
 class Journal:
-    """The journal that this run writes. Its methods may be called from any thread.
+    """The journal of this run. Its methods may be called from any thread.
 
     Args:
         directory: where journals stand.
 
     Raises:
         OSError: it cannot be made.
+
+    Attributes:
+        path: its file.
     """
 
     def __init__(self, directory: Path) -> None:
         name = f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.jsonl"
         self.path = directory / name
         self._open_tokens: set[str] = set()
-        self._torn = False
         self._lock = threading.Lock()
         # Under this name no other run finds it before it is locked, and takes it for that of a dead run.
         hidden = directory / f".{name}"
-        self._descriptor = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(hidden, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self._file = JournalFile(descriptor)
         try:
-            os.fchmod(self._descriptor, 0o600)
-            lock(self._descriptor)
-            self._append({"event": "begin", "host": socket.gethostname(), "pid": os.getpid()})
+            os.fchmod(descriptor, 0o600)
+            lock(descriptor)
+            self._file.append(line_of("begin", host=socket.gethostname(), pid=os.getpid()).lstrip())
             hidden.rename(self.path)
             _sync_directory(directory)
         except OSError:
-            os.close(self._descriptor)
+            self._file.close()
             hidden.unlink(missing_ok=True)
             raise
 
-    def intend(self, entry: Entry) -> None:
-        """Write down, for good, that a submission is about to be posted; `entry` counts this post.
+    def announce(self, entry: Entry) -> bytes:
+        """Take a submission for open, and return the line that must be on disk before it is posted.
 
-        Raises:
-            OSError: it cannot be written; then nothing may be posted.
+        Args:
+            entry: what is to be known of it, which counts that post.
         """
         with self._lock:
-            self._append({"event": Event.INTENT, "token": entry.token, **entry.facts()})
             self._open_tokens.add(entry.token)
-        os.fsync(self._descriptor)
+        return line_of(Event.INTENT, token=entry.token, **entry.facts())
 
-    def note(self, event: Event, token: str, **facts: object) -> None:
-        """Write down what became of a submission.
+    def withdraw(self, token: str) -> None:
+        """Take a submission for what it was before it was announced, because nothing of it has left."""
+        with self._lock:
+            self._open_tokens.discard(token)
+
+    def note(self, event: Event, *tokens: str, **facts: object) -> None:
+        """Write down what became of submissions.
 
         What cannot be written is left out: a later run then finds it out by itself, from the run directory.
         """
-        with self._lock:
-            if event.closes or (event is Event.NOT_SENT and facts.get("posts") == 0):
-                self._open_tokens.discard(token)
-            with suppress(OSError):
-                self._append({"event": event, "token": token, **facts})
+        if event.closes:
+            with self._lock:
+                self._open_tokens.difference_update(tokens)
+        with suppress(OSError):
+            self._file.append(*(line_of(event, token=token, **facts) for token in tokens))
 
     def inherit(self, entries: Iterable[Entry]) -> None:
         """Write down, for good, what earlier runs have left open.
@@ -181,36 +191,25 @@ class Journal:
         Raises:
             OSError: it cannot be written; then the earlier journals must stay.
         """
-        with self._lock:
-            for entry in entries:
-                self._append({"event": Event.INTENT, "token": entry.token, **entry.facts()})
-                if entry.external_jobid:
-                    facts = {"token": entry.token, "external_jobid": entry.external_jobid}
-                    self._append({"event": Event.ACCEPTED, **facts})
-                if entry.ended:
-                    self._append({"event": Event.ENDED, "token": entry.token})
-                self._open_tokens.add(entry.token)
-        os.fsync(self._descriptor)
+        for entry in entries:
+            self._file.append(self.announce(entry), *_later_lines(entry))
+        self._file.sync()
 
     def close(self) -> None:
         """End the journal, and remove it if nothing is left open; the next run does what this one cannot."""
-        with self._lock:
-            with suppress(OSError):
-                if not self._open_tokens:
-                    self.path.unlink(missing_ok=True)
-            with suppress(OSError):
-                os.close(self._descriptor)
-            self._descriptor = -1  # a number that never is another file's
+        with self._lock, suppress(OSError):
+            if not self._open_tokens:
+                self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
 
-    def _append(self, line: Mapping[str, object]) -> None:
-        """Write a line, after what remained of one that did not fit on the disk."""
-        stamped = {**line, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        text = _ENCODER.encode(stamped) + "\n"
-        data = ("\n" + text if self._torn else text).encode()
-        self._torn = True
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        self._torn = False
+
+def _later_lines(entry: Entry) -> Iterator[bytes]:
+    """Yield the lines that say of an entry what an intent does not."""
+    if entry.external_jobid:
+        yield line_of(Event.ACCEPTED, token=entry.token, external_jobid=entry.external_jobid)
+    if entry.ended:
+        yield line_of(Event.ENDED, token=entry.token)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import Protocol
 
 from snakemake_executor_plugin_frceapi.job import Listing, SubmitOutcome
+from snakemake_executor_plugin_frceapi.parcel import Parcel
+from snakemake_executor_plugin_frceapi.run_directory import Leavings
 from snakemake_executor_plugin_frceapi.submission import Submission
 
 
@@ -17,6 +19,16 @@ class Service(Protocol):
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:
         """Ask for the listing."""
+
+
+class Carrier(Service, Protocol):
+    """The service, with somebody who does what is to be done with files around its calls."""
+
+    def deliver(self, parcel: Parcel) -> SubmitOutcome:
+        """Submit one job, with what is written down of it before and after."""
+
+    def clear_away(self, leavings: Leavings) -> None:
+        """Remove what nobody needs any more of jobs that have ended."""
 
 
 class Reporter(Protocol):

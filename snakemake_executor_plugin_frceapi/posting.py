@@ -1,76 +1,56 @@
-"""One POST of one submission, with what is written down before and after it."""
+"""One POST of one submission, as a parcel that is delivered."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
 
+from snakemake_executor_plugin_frceapi.courier.deliveries import cannot_be_written
 from snakemake_executor_plugin_frceapi.errors import TransientFault
-from snakemake_executor_plugin_frceapi.job import Accepted, NotSent, Refused, SubmitOutcome, Unknown
-from snakemake_executor_plugin_frceapi.journal import Event, Journal
+from snakemake_executor_plugin_frceapi.job import NotSent, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.journal import Journal
+from snakemake_executor_plugin_frceapi.parcel import Parcel
+from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 
 
-class SubmitCall(Protocol):
-    """The call that submits."""
-
-    def __call__(self, body: bytes) -> SubmitOutcome:
-        """Send one body."""
-
-
 class Posting:
-    """Posts submissions; whatever happens to this process, a later run can tell what may have arrived.
-
-    First the intent is in the journal, then the run directory is there, then the body leaves. Where one of the first
-    two cannot be written, nothing leaves, and it is tried again when there may be space again.
+    """Posts submissions.
 
     Args:
-        submit: the call.
+        deliver: delivers a parcel.
         journal: this run's journal.
+        spool: the run directory.
     """
 
-    def __init__(self, submit: SubmitCall, journal: Journal) -> None:
-        self._submit = submit
+    def __init__(self, deliver: Callable[[Parcel], SubmitOutcome], journal: Journal, spool: Spool) -> None:
+        self._deliver = deliver
         self._journal = journal
+        self._spool = spool
 
     def __call__(self, item: Submission) -> SubmitOutcome:
         """Post a submission once."""
-        try:
-            item.posts += 1
-            self._journal.intend(item.entry())
-            if not item.prepared:
-                item.prepare()
-                item.prepared = True
-        except UnicodeError as error:
-            outcome: SubmitOutcome = Refused("run_directory", str(error))
-        except OSError as error:
-            outcome = NotSent(TransientFault(_cannot_be_written(error)))
-        else:
-            item.posted = item.posted or time.time()
-            outcome = self._post(item.body)
-        self._note(item, outcome)
+        item.posts += 1
+        begun = time.time()
+        outcome = self._post(self._parcel(item))
+        if not isinstance(outcome, NotSent):
+            item.posted = item.posted or begun
+            return outcome
+        item.posts -= 1
+        if not item.posts:
+            self._journal.withdraw(item.token)
         return outcome
 
-    def _post(self, body: bytes) -> SubmitOutcome:
+    def _parcel(self, item: Submission) -> Parcel:
+        intent = self._journal.announce(item.entry())
+        return Parcel(item.token, item.posts, str(self._journal.path), intent, item.run_directory, item.body, item.row)
+
+    def _post(self, parcel: Parcel) -> SubmitOutcome:
         try:
-            return self._submit(body)
+            self._spool.write_shared()
+        except OSError as error:
+            return NotSent(TransientFault(cannot_be_written(error)))
+        try:
+            return self._deliver(parcel)
         except Exception as error:  # noqa: BLE001 - what a thread does not catch would lose the job without a word
             return Unknown(f"internal error: {type(error).__name__}: {error}")
-
-    def _note(self, item: Submission, outcome: SubmitOutcome) -> None:
-        match outcome:
-            case Accepted(external_jobid):
-                self._journal.note(Event.ACCEPTED, item.token, external_jobid=external_jobid)
-                item.register(external_jobid)
-            case Unknown(message):
-                self._journal.note(Event.UNKNOWN, item.token, message=message)
-            case NotSent():
-                item.posts -= 1
-                self._journal.note(Event.NOT_SENT, item.token, posts=item.posts)
-            case Refused():
-                pass  # an earlier post of it may have arrived: what the refusal means is decided in the round
-
-
-def _cannot_be_written(error: OSError) -> str:
-    where = f"{error.filename} cannot be written" if error.filename else "The run directory cannot be written"
-    return f"{where} ({error.strerror}); nothing is submitted until there is space and a right to write"

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from snakemake_executor_plugin_frceapi.dependency import combine, parse
 from snakemake_executor_plugin_frceapi.job import JobRequest, Work
-from snakemake_executor_plugin_frceapi.job_table import add_job
+from snakemake_executor_plugin_frceapi.job_table import JobRow, job_row
 from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.logs import log_directory
 from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES, NotAhead
 from snakemake_executor_plugin_frceapi.partitions.need import Need
 from snakemake_executor_plugin_frceapi.resources import Notice, RequestDefaults, build_request
+from snakemake_executor_plugin_frceapi.run_directory import RunDirectory
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 
 _LONGEST_NAME = 64
+_KEPT_REQUESTS = 256
+"""Different requests that are kept in mind: as many as rules, or more where resources follow from inputs."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+=@-]")
 
 
@@ -102,7 +105,10 @@ class Preparation:
         self._defaults = defaults
         self._encoding = encoding
         self._log_root = log_root
+        self._row = partial(job_row, log_root / "jobs.tsv")
         self._shared = shared
+        self._common = shared.common()
+        self._known_request = lru_cache(_KEPT_REQUESTS, typed=True)(self._new_request)
         self._hold = hold
         self._heartbeat = heartbeat
         self._limit_asked = False
@@ -121,7 +127,7 @@ class Preparation:
             JobError: the job asks for something that cannot be expressed.
             NotAhead: its partition has no time for that.
         """
-        request, notices = build_request(job.name, job.resources, job.threads, self._defaults, members=job.members)
+        request, notices = self._request(job)
         return (self._behind(request, behind, more_minutes) if behind else request), notices
 
     def prepare(
@@ -141,23 +147,10 @@ class Preparation:
             JobError: the job asks for something that cannot be expressed.
             NotAhead: it cannot wait for others in the queue.
         """
-        known = {item.external_jobid: item.token for item in behind if item.external_jobid}
-        request, notices = self.request(job, list(known), GATE_MINUTES if gated else 0)
-        token, upstream = new_token(), self._upstream(request, known)
+        tokens = {item.external_jobid: item.token for item in behind if item.external_jobid}
+        request, notices = self.request(job, list(tokens), GATE_MINUTES if gated else 0)
+        token, upstream = new_token(), self._upstream(request, tokens)
         logs = log_directory(self._log_root, job.name, job.is_group, job.wildcards)
-        file_name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
-        settings = replace(
-            self._shared,
-            directory=self._spool.job_directory(token),
-            done=self._spool.done_entry(token),
-            log_directory=logs,
-            command=self._spool.jobscript_command(token, job.jobscript, file_name),
-            upstream=[self._spool.job_directory(other) for other in upstream],
-            heartbeat=self._heartbeat if gated else None,
-            name=_name_at_slurm(job),
-            ask_limit=self._is_first_with_limit(request),
-        )
-        write = functools.partial(self._spool.write_job, token, job.jobscript, file_name, settings, gated=gated)
         submission = Submission(
             token=token,
             job_info=job_info,
@@ -168,8 +161,8 @@ class Preparation:
             body=self._body(request, token),
             log_directory=logs,
             wildcards=job.wildcards,
-            prepare=write,
-            register=functools.partial(self._register, job.name, job.wildcards, logs),
+            run_directory=self._run_directory(job, token, request, logs, upstream, gated=gated),
+            row=self._row(job.name, job.wildcards, logs),
             upstream=upstream,
             awaited=job.awaited,
         )
@@ -182,8 +175,39 @@ class Preparation:
             entry: what the journal says of it.
             job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         """
-        register = functools.partial(self._register, entry.rule, entry.wildcards, entry.log_directory)
-        return resumed(entry, job_info, self._body(entry.request, entry.token), register)
+        row = self._row(entry.rule, entry.wildcards, entry.log_directory)
+        return resumed(entry, job_info, self._body(entry.request, entry.token), row)
+
+    def _run_directory(
+        self, job: ReadyJob, token: str, request: JobRequest, logs: Path, upstream: Sequence[str], *, gated: bool
+    ) -> RunDirectory:
+        name = "job-" + _UNSAFE.sub("_", job.jobname)[-200:]
+        known = replace(
+            self._shared,
+            directory=self._spool.job_directory(token),
+            done=self._spool.done_entry(token),
+            log_directory=logs,
+            command=self._spool.jobscript_command(token, job.jobscript, name),
+            upstream=[self._spool.job_directory(other) for other in upstream],
+            heartbeat=self._heartbeat if gated else None,
+            name=_name_at_slurm(job),
+            ask_limit=self._is_first_with_limit(request),
+        )
+        return self._spool.run_directory(token, name, job.jobscript, self._common + known.own(), gated=gated)
+
+    def _request(self, job: ReadyJob) -> tuple[JobRequest, tuple[Notice, ...]]:
+        """Return what is asked for a job; most jobs of a rule ask for the same."""
+        words = [word for item in job.resources.items() for word in item]
+        try:
+            return self._known_request(job.name, job.threads, job.members, *words)
+        except TypeError:  # a value that has no hash, which no number and no text is
+            return self._new_request(job.name, job.threads, job.members, *words)
+
+    def _new_request(
+        self, name: str, threads: int, members: Sequence[str], *words: Any
+    ) -> tuple[JobRequest, tuple[Notice, ...]]:
+        resources = dict(zip(words[::2], words[1::2], strict=True))
+        return build_request(name, resources, threads, self._defaults, members)
 
     def _behind(self, request: JobRequest, external_jobids: Sequence[str], more_minutes: int) -> JobRequest:
         """Return a request that waits for other jobs, and has more time."""
@@ -199,9 +223,6 @@ class Preparation:
     def _body(self, request: JobRequest, token: str) -> bytes:
         return encode_request(request, self._spool.launcher(token), self._encoding)
 
-    def _register(self, name: str, wildcards: Mapping[str, str], logs: Path, external_jobid: str) -> None:
-        add_job(self._log_root / "jobs.tsv", name, wildcards, logs, external_jobid)
-
     def _is_first_with_limit(self, request: JobRequest) -> bool:
         """Whether a job should ask Slurm for its time limit; one of a run is enough, and each would be a burden."""
         first = request.time_limit_minutes is not None and not self._limit_asked
@@ -213,14 +234,14 @@ def _name_at_slurm(job: ReadyJob) -> str:
     return _UNSAFE.sub("_", ".".join([job.name, *job.wildcards.values()]))[:_LONGEST_NAME]
 
 
-def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], None]) -> Submission:
+def resumed(entry: Entry, job_info: Any, body: bytes, row: JobRow | None = None) -> Submission:
     """Return the submission of an earlier run.
 
     Args:
         entry: what the journal says of it.
         job_info: Snakemake's own record of the job that it serves now, None if it serves none.
         body: the encoded request.
-        register: as that of `Submission`.
+        row: what is listed about its job.
     """
     return Submission(
         token=entry.token,
@@ -232,12 +253,10 @@ def resumed(entry: Entry, job_info: Any, body: bytes, register: Callable[[str], 
         body=body,
         log_directory=entry.log_directory,
         wildcards=entry.wildcards,
-        prepare=lambda: None,
-        register=register,
+        row=row,
         upstream=entry.upstream,
         awaited=entry.awaited,
         went_ahead=entry.went_ahead,
-        prepared=True,
         inherited=True,
         posts=entry.posts,
         posts_before=entry.posts,

@@ -6,6 +6,7 @@ Each job has some, so they are made with as few system calls as there can be: Py
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,23 @@ def write_file(path: Path, content: str | bytes) -> None:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file whose content follows from its name, unless it is there; it appears as a whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
+        return
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write_file(part, content)
+        part.rename(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def make_new_directory(path: Path) -> None:

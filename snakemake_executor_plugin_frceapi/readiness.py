@@ -13,6 +13,14 @@ from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.lookahead import parameters_of
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 
+USUAL_JOBNAME = "snakejob.{rulename}.{jobid}.sh"
+"""What ``--jobname`` is unless the user says otherwise."""
+
+
+def usual_jobname(job: Any) -> str:
+    """Return what `USUAL_JOBNAME` makes of a job."""
+    return USUAL_JOBNAME.format(rulename="GROUP" if job.is_group() else job.rule.name, jobid=job.jobid)
+
 
 def ready_job(job: Any, jobname: str, command: str, jobscript: str, awaited: tuple[str, ...] = ()) -> ReadyJob:
     """Return what is known of a job or group job whose resources and parameters are final.
@@ -82,7 +90,7 @@ def early_job(
         attempt=job.attempt,
         resources=resources,
         threads=resources["_cores"],
-        jobname=f"snakejob.{job.name}.{job.jobid}.sh",
+        jobname=usual_jobname(job),
         command=command,
         jobscript=_fill_in(jobscript, json.dumps(known), command),
         awaited=awaited,

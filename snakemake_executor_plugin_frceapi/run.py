@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import inf
 from typing import Any
 
@@ -22,7 +22,7 @@ from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.pacing import Pacing
 from snakemake_executor_plugin_frceapi.policy import Policy
 from snakemake_executor_plugin_frceapi.polling import StatusPoller
-from snakemake_executor_plugin_frceapi.ports import Reporter, Service
+from snakemake_executor_plugin_frceapi.ports import Carrier, Reporter
 from snakemake_executor_plugin_frceapi.posting import Posting
 from snakemake_executor_plugin_frceapi.remarks import Remarks
 from snakemake_executor_plugin_frceapi.sightings import Sightings
@@ -40,7 +40,7 @@ class Run:
     """The jobs of one run; its `tidying` removes their run directories.
 
     Args:
-        service: the API.
+        service: the API, and what does its work around it.
         spool: the run directory.
         journal: what is written down of each submission.
         policy: how the run behaves.
@@ -53,7 +53,7 @@ class Run:
 
     def __init__(
         self,
-        service: Service,
+        service: Carrier,
         spool: Spool,
         journal: Journal,
         policy: Policy,
@@ -71,13 +71,13 @@ class Run:
         self._live: dict[str, Submission] = {}
         self._waiting: set[str] = set()
         self._listed = -inf
-        self.tidying = Tidying(spool)
+        self.tidying = Tidying(spool, journal, service.clear_away)
         self._remarks = Remarks(spool, reporter.warn)
         self._sightings = Sightings(spool, policy.graces, self._remarks)
         self._verdicts = verdicts(spool, policy.graces, reporter.say, clock)
         self._outages = OutageMonitor(reporter.warn, clock, policy.graces.gap)
-        submit = Posting(service.submit_job, journal)
-        submitter = Submitter(submit, policy.connections, self._outages, self.wake, threads)
+        submit = Posting(service.deliver, journal, spool)
+        submitter = Submitter(submit, policy.connections, self._outages, self._pacing.wake, threads)
         self._guard = SiteGuard(submitter, spool, reporter.warn)
         self._unknown = unknown_submissions(spool, policy, clock, submitter)
         self._intake = Intake(spool, journal, reporter, self._guard, self._unknown, self.tidying, self._accept)
@@ -113,7 +113,7 @@ class Run:
                 self._replace(item, after)
         else:
             self._intake.put(item)
-        self.wake()
+        self._pacing.wake(at_once=False)
 
     def adopt(self, item: Submission, *, has_ended: bool) -> None:
         """Take up what an earlier run has submitted, and report it.
@@ -188,7 +188,6 @@ class Run:
 
     def note_settled(self, token: str) -> None:
         """Note that Snakemake has recorded a job that ended well; called from any thread, Snakemake's locks held."""
-        self._journal.note(Event.SETTLED, token)
         self.tidying.note_settled(token)
 
     def note_cancelled(self, token: str) -> None:
@@ -199,11 +198,10 @@ class Run:
     def remove_log(self, item: Submission) -> None:
         """Remove the log of a job that has ended well, unless the user wants to keep it."""
         if not self._policy.keep_successful_logs:
-            with suppress(OSError):
-                item.log.unlink()
+            self.tidying.drop(item.log)
 
     def wake(self) -> None:
-        """End the present `wait`."""
+        """End the present `wait` at once."""
         self._pacing.wake()
 
     def wait(self) -> None:
@@ -231,7 +229,7 @@ class Run:
             ended = self._note_ends()
             for token in list(self._live) if listing is not None else [*(self._waiting | ended)]:
                 self._conclude(token)
-            self.tidying.remove_settled()
+            self.tidying.tidy()
             self._outages.check(self._policy.outage_seconds)
             self._guard.check(len(self._live), quiet=self._unknown.wants_quiet)
 
@@ -243,7 +241,7 @@ class Run:
         self._poller.stop()
         with self._round:
             self._live.update((item.token, item) for item in self._intake.stop(timeout_seconds))
-            self.tidying.remove_settled()
+            self.tidying.tidy()
 
     def close(self) -> None:
         """End the present `wait` for good, and remove what was kept for twins."""
@@ -270,7 +268,7 @@ class Run:
             self._reporter.submitted(item)
             self._succeed(item)
             self.tidying.release(item.upstream)
-            self._spool.forget_end(item.token)
+            self.tidying.drop(self._spool.done_entry(item.token))
         elif external_jobid := self._spool.claimed_by(item.token) or item.external_jobid:
             self._accept(item, external_jobid)
             if end := self._spool.latest_end(item.token):
@@ -309,7 +307,7 @@ class Run:
                 item.put_off(slept, self._pacing.ended)
 
     def _note_ends(self) -> set[str]:
-        ends = dict(self._spool.new_ends(self._live)) if self._live else {}
+        ends = dict(self._spool.new_ends(self._live, lambda token: self._live[token].only_jobid)) if self._live else {}
         for token, end in ends.items():
             self._live[token].note_end(end, self._clock())
         return set(ends)
@@ -336,7 +334,7 @@ class Run:
             self._journal.note(Event.FAILED, item.token)
             self._guard.note_failed(item, self._live.values())
             self._reporter.failed(item, self._verdicts.description(item, verdict))
-        self._spool.forget_end(item.token)
+        self.tidying.drop(self._spool.done_entry(item.token))
         self.tidying.release(item.upstream)
         if is_over(item.history) and (item.is_replaced or verdict.outcome is not Outcome.SUCCEEDED):
             self.tidying.remove(item.token)
@@ -344,7 +342,7 @@ class Run:
 
     def _succeed(self, item: Submission) -> None:
         self._remarks.on_started(item)
-        self._journal.note(Event.ENDED, item.token)
+        self.tidying.note_ended(item.token)
         self._guard.note_begun()
         self._reporter.succeeded(item)
         self.remove_log(item)

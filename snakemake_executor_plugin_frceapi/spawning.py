@@ -17,7 +17,7 @@ from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_ar
 
 from snakemake_executor_plugin_frceapi.command import JobArguments, quote, requote
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
-from snakemake_executor_plugin_frceapi.readiness import early_job, ready_job
+from snakemake_executor_plugin_frceapi.readiness import USUAL_JOBNAME, early_job, ready_job, usual_jobname
 
 _MOST_INLINE_BYTES = 64_000
 _NOTHING_BUT_THE_COMMAND = "{exec_job}"
@@ -47,7 +47,7 @@ class Spawning:
             JobError: the file of ``--jobscript`` cannot be filled in.
         """
         command = self.command(job, job.threads)
-        return ready_job(job, self._executor.get_jobname(job), command, self._jobscript, awaited)
+        return ready_job(job, self._jobname(job), command, self._jobscript, awaited)
 
     def early(self, job: Any, resources: Mapping[str, Any], awaited: tuple[str, ...] = ()) -> ReadyJob:
         """Return what is known of a job whose input files do not exist yet.
@@ -91,6 +91,11 @@ class Spawning:
         """The text of ``--jobscript``; in a request there is no room for the line with which Snakemake's own begins."""
         bare = self._share is None and self._executor.is_default_jobscript
         return _NOTHING_BUT_THE_COMMAND if bare else str(self._executor.jobscript)
+
+    def _jobname(self, job: Any) -> str:
+        """Return what ``--jobname`` makes of a job; of its default without all the names that Snakemake gathers."""
+        is_usual = self._executor.jobname == USUAL_JOBNAME
+        return usual_jobname(job) if is_usual else str(self._executor.get_jobname(job))
 
     def _deployment(self) -> str:
         """Return the command that unpacks the workflow's sources from the storage, empty where jobs share them."""

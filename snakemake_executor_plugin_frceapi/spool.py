@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import threading
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from snakemake_executor_plugin_frceapi import private_files
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings, interpreter, launcher, run_script
+from snakemake_executor_plugin_frceapi import private_files, run_directory
+from snakemake_executor_plugin_frceapi.jobscript import interpreter, launcher, run_script
 from snakemake_executor_plugin_frceapi.markers import (
     Order,
     Start,
@@ -29,10 +28,10 @@ from snakemake_executor_plugin_frceapi.markers import (
     parse_peak,
     parse_start,
 )
+from snakemake_executor_plugin_frceapi.run_directory import RunDirectory
 from snakemake_executor_plugin_frceapi.tracker import End
 
 _LONGEST_MARKER = 4096
-_HIDDEN = "."
 
 
 class Spool:
@@ -75,41 +74,20 @@ class Spool:
         """Return the file that shows jobs at their gates that a run lives."""
         return self.directory / f"heartbeat-{name}"
 
-    def write_job(
-        self,
-        token: str,
-        jobscript: str,
-        name: str,
-        settings: RunSettings,
-        *,
-        gated: bool = False,
-    ) -> None:
-        """Make the run directory of a submission and everything that its job needs.
+    def run_directory(
+        self, token: str, name: str, jobscript: str, settings: str, *, gated: bool = False
+    ) -> RunDirectory:
+        """Return the run directory of a submission as it is to be written.
 
         Args:
             token: the submission's token, not used before.
-            jobscript: text that runs the job command.
             name: file name of the jobscript.
-            settings: what the run script needs to know, which runs that jobscript.
+            jobscript: text that runs the job command.
+            settings: what the run script needs to know, which runs that jobscript, as `RunSettings` renders it.
             gated: whether the job command begins only after `open_gate`; the run script needs a heartbeat for that.
-
-        Raises:
-            OSError: it cannot be written; then nothing of it is left.
         """
-        # Made under another name, so that it is there completely or not at all, whenever this process is killed.
-        hidden = self._hidden(token)
-        try:
-            private_files.make_new_directory(hidden)
-            self._keep(self._script, run_script().encode())
-            self._write_shared()
-            private_files.write_file(hidden / name, jobscript)
-            private_files.write_file(
-                hidden / "control", order_line(Order.GATE if gated else Order.RUN) + settings.render()
-            )
-            hidden.rename(self.job_directory(token))
-        except (OSError, UnicodeError):
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
+        control = order_line(Order.GATE if gated else Order.RUN) + settings
+        return RunDirectory(str(self.job_directory(token)), str(self._script), name, jobscript, control)
 
     def launcher(self, token: str) -> str:
         """Return the script that is sent for a submission."""
@@ -117,18 +95,29 @@ class Spool:
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
         """Return the command that runs a jobscript of this run directory."""
-        return [*interpreter(jobscript), str(self.job_directory(token) / name)]
+        return [*interpreter(jobscript), f"{self.job_directory(token)}/{name}"]
 
     def share(self, kind: str, content: bytes) -> Path:
-        """Return the file of something that several jobs read, which is written before the next run directory.
+        """Return the file of something that several jobs read, which `write_shared` writes.
 
         Args:
             kind: what it is, such as ``env``.
             content: the content of the file, which names it.
         """
         path = self._shared / _shared_name(kind, content)
-        self._keep(path, content)
+        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
+            self._unwritten[path] = content
         return path
+
+    def write_shared(self) -> None:
+        """Write what jobs share and is not there yet; until that is done, none may begin.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        for path, content in list(self._unwritten.items()):
+            private_files.write_once(path, content)
+            self._unwritten.pop(path, None)
 
     def order_cancel(self, token: str) -> bool:
         """Forbid a submission to begin, and end it where it runs.
@@ -184,11 +173,15 @@ class Spool:
             return False
         return True
 
-    def new_ends(self, wanted: Container[str]) -> Iterator[tuple[str, End]]:
+    def new_ends(
+        self, wanted: Container[str], owner: Callable[[str], str | None] = lambda _: None
+    ) -> Iterator[tuple[str, End]]:
         """Look once for jobs that have ended.
 
         Args:
             wanted: tokens of interest; the entries of other runs are left alone.
+            owner: returns the external jobid of the only job that there is for a submission, or None where there may
+                be several: then the claim tells whose end it is.
 
         Yields:
             Token and end of each.
@@ -199,7 +192,8 @@ class Spool:
         except OSError:
             return
         for name in names:
-            if (end := parse_end(_read(self._done / name))) and self._is_by_owner(name, end):
+            end = parse_end(_read(self._done / name))
+            if end and (end.external_jobid == owner(name) or self._is_by_owner(name, end)):
                 yield name, end
 
     def latest_end(self, token: str) -> End | None:
@@ -226,19 +220,13 @@ class Spool:
             self.done_entry(token).unlink()
 
     def remove_job(self, token: str) -> None:
-        """Remove everything of a submission whose job has ended by itself.
-
-        It is moved out of the way first: a twin that starts just now must not find the directory without its claim.
-        """
-        hidden = self._hidden(token)
-        with suppress(OSError):
-            self.job_directory(token).rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+        """Remove everything of a submission whose job has ended by itself."""
+        run_directory.remove(self.job_directory(token))
 
     def tokens(self) -> set[str]:
         """Return the tokens of which a run directory or an end is left."""
         found = (path.name for directory in (self._jobs, self._done) for path in _listdir(directory))
-        return {name.removeprefix(_HIDDEN) for name in found}
+        return set(map(run_directory.token_of, found))
 
     def has_job(self, token: str) -> bool:
         """Return whether the run directory of a submission is there."""
@@ -266,22 +254,6 @@ class Spool:
             with suppress(OSError):
                 path.unlink()
 
-    def _keep(self, path: Path, content: bytes) -> None:
-        """Let a shared file be written before the next run directory, unless it is there."""
-        if not os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
-            self._unwritten[path] = content
-
-    def _write_shared(self) -> None:
-        for path, content in list(self._unwritten.items()):
-            part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            try:
-                private_files.write_file(part, content)
-                part.rename(path)
-            except OSError:
-                part.unlink(missing_ok=True)
-                raise
-            self._unwritten.pop(path, None)
-
     def _is_by_owner(self, token: str, end: End) -> bool:
         """Whether an end is that of the job which has claimed the submission, as far as the claim can be seen here."""
         return self.claimed_by(token) in (None, end.external_jobid)
@@ -289,14 +261,10 @@ class Spool:
     def _control(self, token: str) -> Path:
         return self.job_directory(token) / "control"
 
-    def _hidden(self, token: str) -> Path:
-        """Return the name of a run directory that is not there yet, or not any more."""
-        return self._jobs / f"{_HIDDEN}{token}"
-
 
 def launcher_below(directory: Path, token: str) -> str:
     """Return the script that is sent for a submission whose run directory is, or would be, below a user's directory."""
-    return launcher(directory / "jobs" / token, f"../../shared/{_run_script_name()}")
+    return launcher(f"{directory}/jobs/{token}", f"../../shared/{_run_script_name()}")
 
 
 @cache

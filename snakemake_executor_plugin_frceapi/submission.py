@@ -11,8 +11,10 @@ from typing import Any
 
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import JobRequest, NotSent, SubmitOutcome, Unknown, Work
+from snakemake_executor_plugin_frceapi.job_table import JobRow
 from snakemake_executor_plugin_frceapi.journal import Entry
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
+from snakemake_executor_plugin_frceapi.run_directory import RunDirectory
 from snakemake_executor_plugin_frceapi.threads import REAL_THREADS, Threads
 from snakemake_executor_plugin_frceapi.tracker import End, History
 
@@ -53,9 +55,8 @@ class Submission:
         wildcards: its wildcards by name, none of a group.
         upstream: tokens of the submissions whose jobs must have ended well before its own begins.
         awaited: those of its inputs that were still to be made when it was submitted.
-        register: called with the external jobid as soon as the API is known to have taken it.
-        prepare: writes its run directory; called once, before the first POST.
-        prepared: whether that was done.
+        run_directory: what is written before it is posted, None where nothing is or an earlier run has done so.
+        row: what is listed about its job as soon as the API is known to have taken it.
         inherited: whether an earlier run has submitted it.
         posts: how often the body was posted and may have arrived.
         posted: when this run first posted it, in seconds of the epoch, None before.
@@ -82,12 +83,11 @@ class Submission:
     request: JobRequest
     body: bytes
     log_directory: Path
-    prepare: Callable[[], None]
+    run_directory: RunDirectory | None = None
+    row: JobRow | None = None
     wildcards: Mapping[str, str] = field(default_factory=dict)
-    register: Callable[[str], None] = _nothing
     upstream: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
-    prepared: bool = False
     inherited: bool = False
     posts: int = 0
     posted: float | None = None
@@ -110,6 +110,11 @@ class Submission:
     def log(self) -> Path:
         """The job's log; it exists once the job has started."""
         return self.log_directory / f"{self.external_jobid}.log"
+
+    @property
+    def only_jobid(self) -> str | None:
+        """The number of its job, None while that is not known or it may have become several jobs."""
+        return self.external_jobid if self.posts == 1 and not self.inherited else None
 
     @property
     def job_infos(self) -> list[Any]:
@@ -172,7 +177,7 @@ class Submitter:
         post: sends one submission.
         connections: how many are sent at the same time.
         outages: is told about failures and decides on pauses.
-        notify: called when an outcome can be fetched.
+        notify: called when an outcome can be fetched, with `at_once`: whether no other one is to come.
         threads: what sends.
     """
 
@@ -181,7 +186,7 @@ class Submitter:
         post: Callable[[Submission], SubmitOutcome],
         connections: int,
         outages: OutageMonitor,
-        notify: Callable[[], None],
+        notify: Callable[..., None],
         threads: Threads = REAL_THREADS,
     ) -> None:
         self._post = post
@@ -267,7 +272,8 @@ class Submitter:
                 self._outcomes.append((submission, outcome))
             if self._stopped:
                 self._changed.notify_all()
-        self._notify()
+            is_last = not (self._queue or self._in_flight)
+        self._notify(at_once=is_last)
 
     def _wait_until_due(self) -> bool:
         with self._changed:

@@ -1,35 +1,61 @@
-"""When a run directory can go: its own job is over, and no other job has to look into it."""
+"""What is written down and removed as jobs end; for many at once, because each write and each removal takes time."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
+from snakemake_executor_plugin_frceapi.journal import Event, Journal
+from snakemake_executor_plugin_frceapi.run_directory import Leavings
 from snakemake_executor_plugin_frceapi.spool import Spool
 
 
 class Tidying:
-    """Removes run directories, as soon as nobody needs them.
+    """Removes what jobs have left, as soon as nobody needs it.
 
     Args:
         spool: the run directory.
+        journal: what is written down of each submission.
+        clear_away: removes what many jobs have left, at once.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, journal: Journal, clear_away: Callable[[Leavings], None]) -> None:
         self._spool = spool
+        self._journal = journal
+        self._clear_away = clear_away
         self._readers: Counter[str] = Counter()
         self._posted_again: set[str] = set()
         self._over: set[str] = set()
         self._settled: deque[str] = deque()
+        self._files: list[Path] = []
+        self._ended: list[str] = []
+
+    def note_ended(self, token: str) -> None:
+        """Note that a job has ended well."""
+        self._ended.append(token)
 
     def note_settled(self, token: str) -> None:
         """Note, from any thread, that Snakemake has recorded a job."""
         self._settled.append(token)
 
-    def remove_settled(self) -> None:
-        """Remove what recorded jobs have left; before, a later run would have to find their ends there."""
-        while self._settled:
-            self.remove(self._settled.popleft())
+    def drop(self, file: Path) -> None:
+        """Note a file that nobody needs any more."""
+        self._files.append(file)
+
+    def tidy(self) -> None:
+        """Write down what was noted, and remove what recorded jobs have left.
+
+        Before they are recorded, a later run would have to find their ends there.
+        """
+        tokens = [self._settled.popleft() for _ in range(len(self._settled))]
+        ended, self._ended = self._ended, []
+        files, self._files = self._files, []
+        self._journal.note(Event.ENDED, *ended)
+        self._journal.note(Event.SETTLED, *tokens)
+        directories = [str(self._spool.job_directory(token)) for token in tokens if self._may_go(token)]
+        if files or directories:
+            self._clear_away(Leavings(tuple(map(str, files)), tuple(directories)))
 
     def hold(self, tokens: Iterable[str]) -> None:
         """Keep the run directories that the job of one more submission looks into before it begins."""
@@ -64,8 +90,13 @@ class Tidying:
 
     def remove(self, token: str) -> None:
         """Remove the run directory of a submission whose job has ended by itself, or as soon as nobody needs it."""
+        if self._may_go(token):
+            self._spool.remove_job(token)
+
+    def _may_go(self, token: str) -> bool:
+        """Whether nobody looks into the run directory of a submission that is over; else it is kept in mind."""
         if token in self._readers or token in self._posted_again:
             self._over.add(token)
-        else:
-            self._over.discard(token)
-            self._spool.remove_job(token)
+            return False
+        self._over.discard(token)
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from snakemake_executor_plugin_frceapi.job import Listing
-from snakemake_executor_plugin_frceapi.ports import Service
+from snakemake_executor_plugin_frceapi.ports import Carrier
 from snakemake_executor_plugin_frceapi.spool import Spool
 
 
@@ -35,8 +35,10 @@ class WholeListings:
         service: the service.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Carrier) -> None:
         self.submit_job = service.submit_job
+        self.deliver = service.deliver
+        self.clear_away = service.clear_away
         self._service = service
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:  # noqa: ARG002 - that is the point

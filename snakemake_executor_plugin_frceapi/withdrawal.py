@@ -92,7 +92,7 @@ class Withdrawal:
         for target in alive.values():
             job = target.known
             if job is not None and job.spool is not None and job.entry is not None:
-                ours.setdefault(job.spool, []).append(resumed(job.entry, None, b"", lambda _: None))
+                ours.setdefault(job.spool, []).append(resumed(job.entry, None, b""))
             elif target.status is not None and int(target.external_jobid) <= LARGEST_SLURM_JOBID:
                 others[target.external_jobid] = target.status.partition
         for spool, items in ours.items():

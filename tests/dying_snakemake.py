@@ -5,15 +5,17 @@ Usage: ``dying_snakemake.py STEP NUMBER ARGUMENT...``; it dies when it makes the
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from snakemake_executor_plugin_frceapi import private_files
-from snakemake_executor_plugin_frceapi.client import ServiceProcess
-from snakemake_executor_plugin_frceapi.journal import Journal
-from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi import assembly, private_files
+from snakemake_executor_plugin_frceapi.client.calls import Client
+from snakemake_executor_plugin_frceapi.journal_file import JournalFile
+from snakemake_executor_plugin_frceapi.run_directory import RunDirectory
+from tests.carrying import carried
 
 EXIT_CODE = 9
 
@@ -54,22 +56,23 @@ def around(function: Callable[..., Any], name: str, fuse: Fuse) -> Callable[...,
 
 
 def arm(fuse: Fuse) -> None:
-    """Make each line of the journal, each run directory with its files, and each post a step."""
-    append = Journal._append  # noqa: SLF001 - what is cut
+    """Make each line of the journal, each run directory with its files, and each post a step, in this process."""
+    append = JournalFile.append
 
-    def append_or_die(journal: Journal, line: dict[str, Any]) -> None:
-        descriptor = journal._descriptor  # noqa: SLF001 - the line is cut
-        size = os.fstat(descriptor).st_size
-        append(journal, line)
-        if fuse.burns(f"half of {line['event']}"):
-            os.ftruncate(descriptor, (size + os.fstat(descriptor).st_size) // 2)
-            os._exit(EXIT_CODE)
-        fuse.step(line["event"])
+    def append_or_die(file: JournalFile, *lines: bytes) -> None:
+        for line in lines:
+            event = json.loads(line)["event"]
+            if fuse.burns(f"half of {event}"):
+                append(file, line[: len(line) // 2])
+                os._exit(EXIT_CODE)
+            append(file, line)
+            fuse.step(event)
 
-    Journal._append = append_or_die  # type: ignore[method-assign,assignment]  # noqa: SLF001
-    Spool.write_job = around(Spool.write_job, "a directory", fuse)  # type: ignore[method-assign]
+    JournalFile.append = append_or_die  # type: ignore[method-assign,assignment]
+    RunDirectory.write = around(RunDirectory.write, "a directory", fuse)  # type: ignore[method-assign]
     private_files.write_file = around(private_files.write_file, "a file", fuse)
-    ServiceProcess.submit_job = around(ServiceProcess.submit_job, "a post", fuse)  # type: ignore[method-assign]
+    Client.submit_job = around(Client.submit_job, "a post", fuse)  # type: ignore[method-assign]
+    vars(assembly)["Courier"] = carried  # the real one would end with Snakemake, at whatever step
 
 
 if __name__ == "__main__":

@@ -5,9 +5,39 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_frceapi.jobscript import RunSettings
+from snakemake_executor_plugin_frceapi.run_directory import RunDirectory
+from snakemake_executor_plugin_frceapi.spool import Spool
 
 _PEAKS = ".snakemake/frceapi/*/jobs/*/peak"
 """The files below a working directory in which running jobs note their memory."""
+
+
+def a_run_directory(
+    spool: Spool,
+    token: str,
+    jobscript: str = "true\n",
+    name: str = "job",
+    *,
+    gated: bool = False,
+    **settings: Any,
+) -> RunDirectory:
+    """Return the run directory of a submission, which a test can write.
+
+    Args:
+        spool: where it is to be.
+        token: the submission's token.
+        jobscript: text of its jobscript.
+        name: file name of that.
+        gated: whether the job waits at its gate.
+        settings: what the run script is told, where it matters.
+    """
+    directory = spool.job_directory(token)
+    usual: dict[str, Any] = {"log_directory": directory, "workdir": directory, "command": ["true"]}
+    known = RunSettings(directory=directory, done=spool.done_entry(token), **(usual | settings))
+    return spool.run_directory(token, name, jobscript, known.render(), gated=gated)
 
 
 def has_recorded_no_end(script: str) -> bool:

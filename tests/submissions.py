@@ -21,7 +21,6 @@ def a_submission(token: str = "t", **given: Any) -> Submission:  # noqa: S107 - 
         "request": JobRequest(partition="norm"),
         "body": token.encode(),
         "log_directory": Path("/logs"),
-        "prepare": lambda: None,
     }
     return Submission(token=token, **(usual | given))
 

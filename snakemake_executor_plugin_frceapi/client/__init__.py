@@ -1,4 +1,4 @@
-"""The service: its two calls, in this process (`calls`) or in one of their own (`ServiceProcess`).
+"""The service: how it is reached, and its two calls (`calls`).
 
 Importing this loads no HTTP library, which a process that leaves the calls to another one does not need.
 """
@@ -6,6 +6,5 @@ Importing this loads no HTTP library, which a process that leaves the calls to a
 from __future__ import annotations
 
 from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, check_url, is_loopback, public_url
-from snakemake_executor_plugin_frceapi.client.service_process import ServiceProcess
 
-__all__ = ["ClientConfig", "ServiceProcess", "check_url", "is_loopback", "public_url"]
+__all__ = ["ClientConfig", "check_url", "is_loopback", "public_url"]

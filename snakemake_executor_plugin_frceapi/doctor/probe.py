@@ -131,7 +131,7 @@ class Probe:
             name="frceapi-doctor",
             ask_limit=True,
         )
-        self._spool.write_job(self._token, text, _NAME, settings)
+        self._spool.run_directory(self._token, _NAME, text, settings.render()).write()
 
     def _submitted(self, outcome: SubmitOutcome) -> Finding:
         match outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from snakemake_executor_plugin_frceapi.resources.extra import OPTIONS as SBATCH_OPTIONS
 from snakemake_executor_plugin_frceapi.resources.extra import parse_extra
+from snakemake_executor_plugin_frceapi.resources.notices import NoticeBoard
 from snakemake_executor_plugin_frceapi.resources.request import Notice, RequestDefaults, build_request
 from snakemake_executor_plugin_frceapi.resources.table import NOT_SUMMED, NOTED, REFUSED, SENT, asks_for_something
 
@@ -19,6 +20,7 @@ __all__ = [
     "SBATCH_OPTIONS",
     "SENT",
     "Notice",
+    "NoticeBoard",
     "RequestDefaults",
     "asks_for_something",
     "build_request",

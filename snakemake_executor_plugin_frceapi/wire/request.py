@@ -21,6 +21,7 @@ MAX_REQUEST_BYTES = 4000
 _MAX_DAYS = 99
 _MAX_COUNT = 65_533
 _MAX_MEM_MB = 1 << 30
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MEMORY_FACTORS = {"K": 1024.0, "M": 1.0, "G": 1 / 1024}
 _PARTITION = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
 _DEPENDENCY = re.compile(r"[A-Za-z0-9_:+,?]+")
@@ -143,7 +144,7 @@ def _memory(key: str, mem_mb: int | None, encoding: Encoding) -> int | str | Non
 
 def _json(value: object) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return _ENCODER.encode(value).encode()
     except UnicodeEncodeError as err:
         raise JobError("the script holds bytes that are not UTF-8, which JSON cannot carry: rename the file") from err
 

@@ -11,9 +11,9 @@ import pytest
 
 from snakemake_executor_plugin_frceapi import assembly, outage
 from snakemake_executor_plugin_frceapi.client import ClientConfig
-from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.retry import wait_seconds
+from tests.carrying import carried
 from tests.faults.bench import Bench
 from tests.faults.stepped import SteppedRun
 from tests.workflows.conftest import workflow
@@ -49,7 +49,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 @pytest.fixture
 def calls_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the calls be made by the test's own process, where it can replace what is below them."""
-    monkeypatch.setattr(assembly, "ServiceProcess", Client)
+    monkeypatch.setattr(assembly, "Courier", carried)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from snakemake_executor_plugin_frceapi import private_files
-from snakemake_executor_plugin_frceapi.journal import Journal
-from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi import private_files, run_directory
+from snakemake_executor_plugin_frceapi.journal_file import JournalFile
 
 
 class Died(BaseException):
@@ -55,17 +55,17 @@ def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: Non
         fuse: where the process dies.
         on_line: is given each line that is whole in a journal.
     """
-    append, write_file, remove_job = Journal._append, private_files.write_file, Spool.remove_job  # noqa: SLF001 - what is cut
+    append, write_file, remove = JournalFile.append, private_files.write_file, run_directory.remove
 
-    def append_or_die(journal: Journal, line: dict[str, Any]) -> None:
-        descriptor = journal._descriptor  # noqa: SLF001 - the line is cut
-        size = os.fstat(descriptor).st_size
-        append(journal, line)
-        if fuse.burns(f"half of {line['event']}"):
-            os.ftruncate(descriptor, (size + os.fstat(descriptor).st_size) // 2)
-            raise Died
-        on_line(line)
-        fuse.step(str(line["event"]))
+    def append_or_die(file: JournalFile, *lines: bytes) -> None:
+        for line in lines:
+            said = json.loads(line)
+            if fuse.burns(f"half of {said['event']}"):
+                append(file, line[: len(line) // 2])
+                raise Died
+            append(file, line)
+            on_line(said)
+            fuse.step(said["event"])
 
     def write_or_die(path: Path, content: str | bytes) -> None:
         if fuse.burns(f"{path.name} is empty"):
@@ -74,19 +74,19 @@ def mortal(fuse: Fuse, on_line: Callable[[dict[str, Any]], None] = lambda _: Non
         write_file(path, content)
         fuse.step(path.name)
 
-    def remove_or_die(spool: Spool, token: str) -> None:
+    def remove_or_die(path: Path) -> None:
         fuse.step("before a removal")
         if fuse.burns("half of a removal"):
             with patch.object(shutil, "rmtree", _remove_half):
-                remove_job(spool, token)
+                remove(path)
             raise Died
-        remove_job(spool, token)
+        remove(path)
         fuse.step("removed")
 
     with (
-        patch.object(Journal, "_append", append_or_die),
+        patch.object(JournalFile, "append", append_or_die),
         patch.object(private_files, "write_file", write_or_die),
-        patch.object(Spool, "remove_job", remove_or_die),
+        patch.object(run_directory, "remove", remove_or_die),
     ):
         yield
 

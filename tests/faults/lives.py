@@ -26,6 +26,7 @@ from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.wire import Encoding
+from tests.carrying import Carrying
 from tests.faults.dying import Died, Fuse, mortal, release_files
 from tests.submissions import a_policy
 
@@ -205,7 +206,7 @@ class World:
 
     def note_line(self, line: dict[str, Any]) -> None:
         """Note a line of a journal."""
-        if line["event"] is Event.ACCEPTED:
+        if line["event"] == Event.ACCEPTED:
             self.sure.add(line["token"])
 
     def assert_each_once(self) -> None:
@@ -234,7 +235,7 @@ class Unneeded(Canceller):
         return threading.Thread()
 
 
-class Life:
+class Life(Carrying):
     """One run, as the executor makes it, and the part of Snakemake that dies with it.
 
     Args:
@@ -280,6 +281,7 @@ class Life:
         """End in order."""
         self.run.stop(0.0)
         self.run.close()
+        self.put_down()
         self._fuse.step("before the journal is closed")
         self._journal.close()
 

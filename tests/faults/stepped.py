@@ -8,7 +8,6 @@ from pathlib import Path
 
 from snakemake_executor_plugin_frceapi.errors import ServiceError
 from snakemake_executor_plugin_frceapi.job import Accepted, JobRequest, JobState, JobStatus, Listing, SubmitOutcome
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
@@ -16,7 +15,8 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
-from tests.run_directories import order_in
+from tests.carrying import Carrying
+from tests.run_directories import a_run_directory, order_in
 from tests.submissions import a_policy, a_submission
 
 INTERVAL_SECONDS = 10.0
@@ -25,7 +25,7 @@ REQUEUE_SECONDS = 600.0
 BEGIN = 1_000_000.0
 
 
-class Service:
+class Service(Carrying):
     """The API as a test wants it to be.
 
     Attributes:
@@ -145,13 +145,13 @@ class SteppedRun:
         """Let the clock go on while nothing is done, as for a process that is stopped."""
         self.now += seconds
 
-    def submission(self, token: str, prepare: Callable[[], None] | None = None) -> Submission:
-        """A submission that was not handed over yet; without `prepare` its run directory is written."""
+    def submission(self, token: str, *, has_directory: bool = True) -> Submission:
+        """A submission that was not handed over yet, with a run directory where jobs see one."""
         return a_submission(
             token,
             request=JobRequest(partition="norm", time_limit_minutes=60),
             log_directory=self.top / "logs",
-            prepare=prepare or (lambda: self._write(token) if self.shared else None),
+            run_directory=a_run_directory(self.spool, token) if self.shared and has_directory else None,
         )
 
     def submit(self, *tokens: str) -> list[Submission]:
@@ -181,13 +181,3 @@ class SteppedRun:
     def order(self, item: Submission) -> str:
         """Return the order that stands in a job's run directory."""
         return order_in(self.spool.job_directory(item.token) / "control")
-
-    def _write(self, token: str) -> None:
-        script = RunSettings(
-            directory=self.spool.job_directory(token),
-            done=self.spool.done_entry(token),
-            log_directory=self.top / "logs",
-            workdir=self.top,
-            command=["true"],
-        )
-        self.spool.write_job(token, "true\n", "job", script)

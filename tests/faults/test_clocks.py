@@ -34,6 +34,7 @@ WALL_CLOCK_USES = {
     ("doctor.probe", "time.time"): "for people",
     ("identity", "st_mtime_ns"): "whether an input is the same file, never which is older",
     ("journal", "datetime.now"): "for people",
+    ("journal_file", "datetime.now"): "for people",
     ("keeper", "time.time"): "when to renew a ticket, by the monotonic clock too",
     ("keeper", "datetime.now"): "when to renew a ticket, by the monotonic clock too",
     ("keeper", "astimezone"): "for people",

@@ -81,7 +81,7 @@ def run(stepped: MakeRun, monkeypatch: pytest.MonkeyPatch) -> SteppedRun:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # what a power failure would leave is not the question here
     run = stepped()
     for number in range(COUNT):
-        run.run.submit(run.submission(f"job-{number}", prepare=lambda: None))
+        run.run.submit(run.submission(f"job-{number}", has_directory=False))
     run.step()
     assert len(run.run.live) == COUNT
     return run
@@ -150,9 +150,12 @@ def test_row_39_works_for_the_jobs_that_ended_and_forgets_them(
 def test_row_39_needs_few_operations_for_a_job(stepped: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a network file system each is one or more round trips: some to write a run directory, some when it is over."""
     run = stepped()
-    run.submission("first").prepare()
+    first, second = (run.submission(token).run_directory for token in ("first", "second"))
+    assert first
+    assert second
+    first.write()
     with operations(monkeypatch, run.top) as seen:
-        run.submission("written").prepare()
+        second.write()
     assert seen == {"os.mkdir": 1, "stat": 2, "open": 2, "os.rename": 1}
     (item,) = run.submit("job")
     run.service.lists(JobState.RUNNING, *JOBIDS[:1])

@@ -26,6 +26,7 @@ from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from snakemake_executor_plugin_frceapi.tracker import Graces
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
+from tests.carrying import Carried
 from tests.model.fuse import Crash, Fuse
 from tests.model.ledger import Ledger
 from tests.model.service import Service
@@ -147,7 +148,7 @@ class Desk:
             legacy.note_listing(listing)
             loops: dict[str, Loop] = {}
             threads = Threads(self.clock, lambda loop, name: loops.update({name: loop}))
-            run = Run(self.client, self.share.spool, journal, POLICY, self, threads)
+            run = Run(Carried(self.client), self.share.spool, journal, POLICY, self, threads)
             preparation = self._preparation(run)
             orders = _Orders(self.client, self.share.spool)
             departure = Departure(run, orders, self.share.spool, self.say, leave=False)

@@ -235,7 +235,7 @@ def write_job(top: Path, spool: Spool) -> None:
         command=["/bin/bash", str(spool.job_directory(TOKEN) / "job")],
         watch_seconds=1,
     )
-    spool.write_job(TOKEN, COMMAND, "job", settings)
+    spool.run_directory(TOKEN, "job", COMMAND, settings.render()).write()
 
 
 def tell(story: Sequence[str], node: Node, spool: Spool) -> None:

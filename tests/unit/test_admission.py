@@ -94,7 +94,8 @@ class Desk(SteppedRun):
         )
         item = self.submission(token)
         item.external_jobid = jobid
-        item.prepare()
+        assert item.run_directory
+        item.run_directory.write()
         if claimed:
             self.starts(item)
         self.left.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from snakemake_executor_plugin_frceapi.job import (
     SubmitOutcome,
     Unknown,
 )
+from snakemake_executor_plugin_frceapi.parcel import Parcel
+from tests.carrying import Carrying
 
 
 def listing(*states: str) -> Listing:
@@ -26,7 +29,7 @@ def listing(*states: str) -> Listing:
     return Listing({str(number): JobStatus(str(number), JobState.RUNNING, word) for number, word in enumerate(states)})
 
 
-class Service:
+class Service(Carrying):
     """Answers as the test says."""
 
     def __init__(self, *answers: SubmitOutcome | Listing | ServiceError) -> None:
@@ -47,6 +50,7 @@ class Service:
         return answer
 
 
+@pytest.mark.parametrize("is_delivered", [False, True])
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [
@@ -56,11 +60,19 @@ class Service:
         (NotSent(TransientFault("no connection")), "not sent: no connection"),
     ],
 )
-def test_tells_what_became_of_a_submission(outcome: SubmitOutcome, text: str) -> None:
+def test_tells_what_became_of_a_submission(
+    outcome: SubmitOutcome, text: str, tmp_path: Path, *, is_delivered: bool
+) -> None:
     """Size, time and outcome stand in one line; the caller gets the outcome."""
     told: list[str] = []
 
-    assert CallLog(Service(outcome), told.append).submit_job(b"1234") is outcome
+    service = Service(outcome)
+    (tmp_path / "journal").touch()
+    parcel = Parcel("t", 1, str(tmp_path / "journal"), b"", None, b"1234", None)
+    log = CallLog(service, told.append)
+
+    assert (log.deliver(parcel) if is_delivered else log.submit_job(parcel.body)) is outcome
+    service.put_down()
     assert re.fullmatch(rf"frceapi: submit_job, 4 bytes, \d+\.\d\d s: {text}", told[0])
 
 

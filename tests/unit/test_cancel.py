@@ -23,10 +23,9 @@ from snakemake_executor_plugin_frceapi.job import (
     Refused,
     SubmitOutcome,
 )
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
-from tests.run_directories import order_in
+from tests.run_directories import a_run_directory, order_in
 from tests.submissions import a_submission
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -87,14 +86,7 @@ class World:
         """A job, which has recorded its cluster if that is given."""
         token = f"t{len(list(self.spool.job_directory('x').parent.iterdir()))}"
         directory = self.spool.job_directory(token)
-        script = RunSettings(
-            directory=directory,
-            done=self.spool.done_entry(token),
-            log_directory=self.top,
-            workdir=self.top,
-            command=["true"],
-        )
-        self.spool.write_job(token, "true\n", "job", script)
+        a_run_directory(self.spool, token).write()
         if cluster is not None:
             (directory / "started").write_text(f"id={jobid} restart=0 node=n cluster={cluster}\n")
         return a_submission(

@@ -12,6 +12,7 @@ from snakemake_executor_plugin_frceapi.departure import Departure
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.run_directories import a_run_directory
 from tests.submissions import a_submission
 
 SANDBOX = str(LARGEST_SLURM_JOBID + 1)
@@ -124,11 +125,14 @@ def test_prints_what_is_left_and_the_line_that_ends_it(alive: list[str | None], 
 
 @pytest.mark.parametrize("second", [KeyboardInterrupt(), SystemExit(143)])
 def test_prints_the_live_jobs_at_a_second_ctrl_c(second: BaseException, tmp_path: Path) -> None:
-    """A second Ctrl-C or signal ends the waiting and prints all live jobs."""
+    """A second Ctrl-C or signal ends the waiting and prints all live jobs, which have their orders, however soon."""
     world = World(tmp_path, ["101", None, SANDBOX])
     world.second = second
+    for item in world.live:
+        a_run_directory(world.spool, item.token).write()
     world.departure.stop_early()
 
+    assert all(world.spool.is_cancel_ordered(item.token) for item in world.live)
     assert "scancel 101" in world.said[-1]
     assert f"Among them are: {SANDBOX}, unknown (token token)." in world.said[-1]
 
@@ -218,3 +222,13 @@ def test_promises_no_order_that_no_job_sees(tmp_path: Path) -> None:
     world.departure.stop_early()
 
     assert world.said[1:] == [f"1 job may still be alive, out of reach of this machine. {TYPE} 101"]
+
+
+def test_orders_nothing_at_a_second_ctrl_c_where_jobs_are_left(tmp_path: Path) -> None:
+    """Jobs that are to run on do so, however impatient the user is."""
+    world = World(tmp_path, ["101"], leave=True)
+    world.interrupts_stop = True
+    a_run_directory(world.spool, "101").write()
+    world.departure.stop_early()
+
+    assert not world.spool.is_cancel_ordered("101")

@@ -33,7 +33,7 @@ def program(directory: Path, name: str, text: str) -> None:
 def launch(directory: Path, bin_dir: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the launcher as Slurm would, with the programs of `bin_dir` first and the run script beside the directory."""
     return subprocess.run(
-        ["bash", "-c", launcher(directory, "../shared/it's run")],
+        ["bash", "-c", launcher(str(directory), "../shared/it's run")],
         env={"PATH": f"{bin_dir}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
         cwd=cwd,
         capture_output=True,
@@ -115,7 +115,7 @@ def test_stays_far_below_what_a_request_may_hold(path: str) -> None:
 
 def test_carries_nothing_but_the_directory() -> None:
     """Two launchers differ in their directories only, so no value of a workflow travels in a request."""
-    one, other = (launcher(Path(path), "../s") for path in ("/a/1", "/b/2"))
+    one, other = (launcher(path, "../s") for path in ("/a/1", "/b/2"))
 
     assert one.replace("/a/1", "/b/2") == other
     assert one.startswith("#!/bin/bash\n")

@@ -13,13 +13,14 @@ from click.testing import CliRunner, Result
 from snakemake_executor_plugin_frceapi.cli import main
 from snakemake_executor_plugin_frceapi.cli.jobs import fitting_columns, summary
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus, Listing
-from snakemake_executor_plugin_frceapi.job_table import add_job
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings
+from snakemake_executor_plugin_frceapi.job_table import job_row
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal
 from snakemake_executor_plugin_frceapi.overview import NOT_LISTED, Row, Workplace, joined
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.unshared import UnsharedSpool
+from tests.journals import intend
 from tests.raw_server import RawServer, answer, say
+from tests.run_directories import a_run_directory
 
 LISTED = {
     "status": "call_success",
@@ -43,10 +44,7 @@ class Directory:
     def submit(self, token: str, jobid: str | None, **wildcards: str) -> Path:
         """Submit a job; return its run directory."""
         directory = self.spool.job_directory(token)
-        script = RunSettings(
-            directory=directory, done=directory, log_directory=self.logs, workdir=directory, command=["true"]
-        )
-        self.spool.write_job(token, "true\n", "job", script)
+        a_run_directory(self.spool, token).write()
         entry = Entry(
             token=token,
             rule="map",
@@ -57,10 +55,10 @@ class Directory:
             wildcards=wildcards,
             posts=1,
         )
-        self.journal.intend(entry)
+        intend(self.journal, entry)
         if jobid is not None:
             self.journal.note(Event.ACCEPTED, token, external_jobid=jobid)
-            add_job(self.logs.parent / "jobs.tsv", "map", wildcards, self.logs, jobid)
+            job_row(self.logs.parent / "jobs.tsv", "map", wildcards, self.logs).add(jobid)
         return directory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -15,10 +16,11 @@ PATIENCE_SECONDS = 30.0
 
 @dataclass
 class Clock:
-    """A clock that is set by hand, and an event that writes down for how long it was waited for."""
+    """A clock that is set by hand; events write down for how long they were waited for, and answer as a test says."""
 
     now: float = 1000.0
     waits: list[float | None] = field(default_factory=list)
+    answer: bool = False
 
     def __call__(self) -> float:
         """The time."""
@@ -29,7 +31,12 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock; nothing is really waited for."""
     clock = Clock()
-    monkeypatch.setattr(Event, "wait", lambda _, timeout=None: clock.waits.append(timeout))
+
+    def wait(_: Event, timeout: float | None = None) -> bool:
+        clock.waits.append(timeout)
+        return clock.answer
+
+    monkeypatch.setattr(Event, "wait", wait)
     return clock
 
 
@@ -51,6 +58,38 @@ def test_waits_for_a_reason_when_idle(clock: Clock) -> None:
     Pacing(clock).wait(idle=True)
 
     assert clock.waits == [None]
+
+
+@pytest.mark.parametrize(("since", "at_once", "moment"), [(0.0, False, 0.1), (0.07, False, 0.03), (5.0, False, 0.0)])
+def test_gathers_what_comes_in_a_burst(since: float, moment: float, clock: Clock, *, at_once: bool) -> None:
+    """A round that follows another one closely waits a moment for more of the same."""
+    pacing = Pacing(clock)
+    with pacing.round():
+        pass
+    clock.now += since
+    clock.answer = True
+    pacing.wake(at_once=at_once)
+    pacing.wait(idle=True)
+
+    assert clock.waits == [None, pytest.approx(moment)]
+
+
+def test_gathers_nothing_that_is_wanted_at_once() -> None:
+    """One wake that is urgent ends the moment, whether it comes before it or in it; the next burst has its own."""
+    pacing = Pacing(lambda: 0.0)  # a clock that stands still: each round has just been
+    for is_late in (False, True):
+        pacing.wake(at_once=False)
+        if not is_late:
+            pacing.wake()
+        woken = threading.Thread(target=pacing.wait, kwargs={"idle": True})
+        begun = time.monotonic()
+        woken.start()
+        if is_late:
+            pacing.wake()
+        woken.join(PATIENCE_SECONDS)
+        assert not woken.is_alive()
+        assert time.monotonic() - begun < PATIENCE_SECONDS
+    assert not pacing._at_once.is_set()  # noqa: SLF001 - or the next burst would be many rounds
 
 
 def test_does_not_wait_after_the_end(clock: Clock) -> None:

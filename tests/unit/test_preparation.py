@@ -19,6 +19,7 @@ from snakemake_executor_plugin_frceapi.partitions.table import Partition, Partit
 from snakemake_executor_plugin_frceapi.preparation import Preparation, ReadyJob
 from snakemake_executor_plugin_frceapi.resources import RequestDefaults
 from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.wire import Encoding
 
 JOB = ReadyJob(
@@ -68,6 +69,12 @@ class World:
         return (self.spool.job_directory(token) / "control").read_text().splitlines()[1:]
 
 
+def written(submission: Submission) -> None:
+    """Write the run directory of a submission, as its delivery does."""
+    assert submission.run_directory
+    submission.run_directory.write()
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A run directory without jobs."""
@@ -113,7 +120,7 @@ def test_names_the_job_after_rule_and_wildcards(world: World) -> None:
     names = []
     for job in (JOB, replace(JOB, wildcards={"w": "a b/$(c)" + "x" * 99})):
         submission, _ = world.preparation.prepare(job, None)
-        submission.prepare()
+        written(submission)
         names += [line for line in world.settings(submission.token) if line.startswith("frceapi_name=")]
 
     assert names == ["frceapi_name=map.A1.2", "frceapi_name=map.a_b___c_" + "x" * 52]
@@ -122,7 +129,8 @@ def test_names_the_job_after_rule_and_wildcards(world: World) -> None:
 def test_registers_the_job_in_the_table(world: World, tmp_path: Path) -> None:
     """A job that the API has taken stands in the table of the log directory."""
     submission, _ = world.preparation.prepare(JOB, None)
-    submission.register("101")
+    assert submission.row
+    submission.row.add("101")
 
     (row,) = (tmp_path / "logs" / "jobs.tsv").read_text().splitlines()[1:]
     log = tmp_path / "logs" / "rule_map" / "A1_2" / "101.log"
@@ -134,7 +142,7 @@ def test_writes_nothing_before_it_is_sent(world: World) -> None:
     submission, _ = world.preparation.prepare(JOB, None)
     assert not world.spool.has_jobs()
 
-    submission.prepare()
+    written(submission)
     directory = world.spool.job_directory(submission.token)
     assert {path.name for path in directory.iterdir()} == {"control", "job-snakejob.map.7.sh"}
     assert (directory / "job-snakejob.map.7.sh").read_text() == JOB.jobscript
@@ -143,7 +151,7 @@ def test_writes_nothing_before_it_is_sent(world: World) -> None:
 def test_joins_the_settings_of_the_run_and_of_the_job(world: World, tmp_path: Path) -> None:
     """The run script has what all jobs share, and directories and a command of its own."""
     submission, _ = world.preparation.prepare(JOB, None)
-    submission.prepare()
+    written(submission)
     directory = world.spool.job_directory(submission.token)
     values = {
         "directory": directory,
@@ -186,7 +194,7 @@ def test_records_the_job(world: World, tmp_path: Path) -> None:
 def test_gives_the_jobscript_a_safe_name(jobname: str, file_name: str, world: World) -> None:
     """Whatever --jobname makes of a job is a file in its run directory, of bounded length."""
     submission, _ = world.preparation.prepare(replace(JOB, jobname=jobname), None)
-    submission.prepare()
+    written(submission)
 
     assert (world.spool.job_directory(submission.token) / file_name).read_text() == JOB.jobscript
 
@@ -225,7 +233,7 @@ def test_looks_into_the_jobs_of_this_run_that_must_have_succeeded(world: World) 
     """The run script knows the run directories of those jobs, and their tokens are kept; others are Slurm's affair."""
     job = replace(JOB, resources={**JOB.resources, "dependency": "afterok:7:9,afterany:8"})
     submission, _ = world.preparation.prepare(job, None)
-    submission.prepare()
+    written(submission)
 
     assert world.held == [{"7", "9"}]
     assert submission.upstream == ("t7",)
@@ -262,5 +270,5 @@ def test_resumes_what_an_earlier_run_has_submitted(world: World) -> None:
 
     assert resumed.entry() == fresh.entry()
     assert (resumed.body, resumed.job_info) == (fresh.body, "other")
-    assert resumed.prepared
+    assert resumed.run_directory is None
     assert resumed.inherited

@@ -16,11 +16,11 @@ import pytest
 from snakemake_executor_plugin_frceapi import recovery
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatus, Listing, Work
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal, journals, replay
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step, take_over
 from snakemake_executor_plugin_frceapi.spool import Spool
-from tests.run_directories import order_in
+from tests.journals import intend, leave
+from tests.run_directories import a_run_directory, order_in
 
 REQUEST = JobRequest(partition="norm", mem_mb_per_node=2000)
 MORE = JobRequest(partition="norm", mem_mb_per_node=4000)
@@ -59,15 +59,7 @@ class World:
 
     def write(self, token: str) -> None:
         """Write its run directory."""
-        directory = self.spool.job_directory(token)
-        script = RunSettings(
-            directory=directory,
-            done=self.spool.done_entry(token),
-            log_directory=self.top / "logs",
-            workdir=self.top,
-            command=["true"],
-        )
-        self.spool.write_job(token, "true\n", "job", script)
+        a_run_directory(self.spool, token).write()
 
     def claims(self, token: str, jobid: str = "101") -> None:
         """A job claims it."""
@@ -103,10 +95,10 @@ class World:
         """
         journal = Journal(self.spool.directory)
         for entry in entries:
-            journal.intend(entry)
+            intend(journal, entry)
         for token, event in events.items():
             journal.note(event, token, posts=0, external_jobid="101")
-        os.close(journal._descriptor)  # noqa: SLF001 - as the end of its process does
+        leave(journal)
         return journal.path
 
     @property
@@ -177,7 +169,7 @@ def test_takes_over_what_is_open(
     former = world.dead(world.entry("t"))
     for event in events:
         with former.open("a") as file:
-            file.write(f'{{"event": "{event}", "token": "t", "posts": 0, "external_jobid": "101"}}\n')
+            file.write(f'\n{{"event": "{event}", "token": "t", "posts": 0, "external_jobid": "101"}}')
     if has_directory:
         world.write("t")
     journal, legacy = take_over(world.spool)
@@ -248,11 +240,12 @@ HOLDER = """
 import sys
 from pathlib import Path
 from snakemake_executor_plugin_frceapi.journal import Journal, replay
-from tests.run_directories import order_in
+from tests.journals import intend, leave
+from tests.run_directories import a_run_directory, order_in
 lines = Path(sys.argv[2]).read_text().splitlines()
 journal = Journal(Path(sys.argv[1]))
 for entry in replay(lines).values():
-    journal.intend(entry)
+    intend(journal, entry)
 print(journal.path, flush=True)
 sys.stdin.read()
 """
@@ -305,7 +298,7 @@ def test_leaves_a_run_alone_that_begins_just_now(world: World, monkeypatch: pyte
     def begin(directory: Path) -> list[Path]:
         if not living:
             living.append(Journal(directory))
-            living[0].intend(world.entry("t"))
+            intend(living[0], world.entry("t"))
             world.write("t")
         return []
 

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from snakemake_executor_plugin_frceapi.errors import JobError
 from snakemake_executor_plugin_frceapi.job import JobRequest
 from snakemake_executor_plugin_frceapi.partitions.table import NO_TABLE, Partition, PartitionTable
-from snakemake_executor_plugin_frceapi.resources import NOTED, REFUSED, RequestDefaults, build_request, parse_extra
+from snakemake_executor_plugin_frceapi.resources import (
+    NOTED,
+    REFUSED,
+    Notice,
+    NoticeBoard,
+    RequestDefaults,
+    build_request,
+    parse_extra,
+)
 from snakemake_executor_plugin_frceapi.wire import Encoding, encode_request
 
 DEFAULTS = RequestDefaults(partition="norm", mem_mb_per_cpu=4000, runtime_minutes=600)
@@ -487,3 +495,16 @@ def test_builds_a_valid_request_or_one_clear_error(
     assert_is_sent_or_refused(built)
     assert len({notice.key for notice in notices}) == len(notices)
     assert all(notice.text.isprintable() for notice in notices)
+
+
+def test_shows_each_notice_once_with_all_rules_that_it_is_about() -> None:
+    """A thousand jobs of two rules with the same resource make one line."""
+    board = NoticeBoard()
+    accounts = [Notice("account", rule, "no accounts") for rule in ("map", "sort", "map")]
+    memory = Notice("memory", "sort", "4000 MB")
+
+    assert board.lines([*accounts, memory]) == [
+        "rules map, sort: no accounts",
+        "rule sort: 4000 MB",
+    ]
+    assert board.lines([Notice("account", "late", "no accounts"), memory]) == []

@@ -22,7 +22,6 @@ from snakemake_executor_plugin_frceapi.job import (
     SubmitOutcome,
     Unknown,
 )
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings
 from snakemake_executor_plugin_frceapi.journal import Journal
 from snakemake_executor_plugin_frceapi.markers import Order, order_line
 from snakemake_executor_plugin_frceapi.outage import GaveUp
@@ -32,7 +31,8 @@ from snakemake_executor_plugin_frceapi.run import Run
 from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import Submission
 from snakemake_executor_plugin_frceapi.threads import Threads
-from tests.run_directories import order_in
+from tests.carrying import Carrying
+from tests.run_directories import a_run_directory, order_in
 from tests.submissions import a_policy, a_submission
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -41,7 +41,7 @@ REFUSED = Refused("bad_partition", "no")
 TOKEN = "t"
 
 
-class Service:
+class Service(Carrying):
     """Answers in the order that a test sets, then accepts; lists what a test sets."""
 
     def __init__(self) -> None:
@@ -140,19 +140,11 @@ class World:
 
     def submission(self, token: str = TOKEN, minutes: int | None = 60) -> Submission:
         """A submission that was not handed over yet."""
-        directory = self.spool.job_directory(token)
-        script = RunSettings(
-            directory=directory,
-            done=self.spool.done_entry(token),
-            log_directory=self.top / "logs",
-            workdir=self.top,
-            command=["true"],
-        )
         return a_submission(
             token,
             request=JobRequest(partition="norm", time_limit_minutes=minutes),
             log_directory=self.top / "logs",
-            prepare=lambda: self.spool.write_job(token, "true\n", "job", script),
+            run_directory=a_run_directory(self.spool, token),
         )
 
     def submit(self, token: str = TOKEN, *answers: SubmitOutcome) -> Submission:
@@ -236,7 +228,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def stop(world: World) -> None:
     """Stop a run and wait for its threads."""
     world.run.stop(PATIENCE_SECONDS)
-    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("frceapi-")])
+    wait_until(_only_alarm)
+
+
+def _only_alarm() -> bool:
+    """Whether what is left is the alarm of requests, which a client of another test has started and which stays."""
+    return {one.name for one in threading.enumerate() if one.name.startswith("frceapi-")} <= {"frceapi-deadlines"}
 
 
 def test_reports_a_job_that_succeeds(world: World) -> None:

@@ -477,7 +477,7 @@ def test_understands_what_the_client_writes(
         heartbeat=spool.heartbeat("run-1"),
         silence_seconds=2,
     )
-    spool.write_job("t", "", "job", node.settings, gated=True)
+    spool.run_directory("t", "job", "", node.settings.render(), gated=True).write()
     (node.directory / "run.sh").write_text(spool.launcher("t"))
     node.stop_at_looks()
     process = node.start_and_look()

@@ -16,10 +16,10 @@ import pytest
 
 from snakemake_executor_plugin_frceapi import private_files
 from snakemake_executor_plugin_frceapi.errors import SettingsError
-from snakemake_executor_plugin_frceapi.jobscript import RunSettings, run_script
+from snakemake_executor_plugin_frceapi.jobscript import run_script
 from snakemake_executor_plugin_frceapi.markers import Start, parse_end
 from snakemake_executor_plugin_frceapi.spool import Spool, new_token
-from tests.run_directories import order_in
+from tests.run_directories import a_run_directory, order_in
 
 END = "id=7 restart=0 exit=0 cause=own start=100.5 end=160.25 cpu_ticks=250\n"
 START = "id=7 restart=0 node=cn1 cluster=frce start=100.5 mem_per_node= partition=norm\n"
@@ -46,16 +46,11 @@ def mode(path: Path) -> int:
 
 
 def write_job(spool: Spool, token: str, jobscript: str = "#!/bin/bash\necho it's\n", *, gated: bool = False) -> Path:
-    """Write a submission's run directory."""
+    """Write a submission's run directory, after what all share."""
     directory = spool.job_directory(token)
-    settings = RunSettings(
-        directory=directory,
-        done=spool.done_entry(token),
-        log_directory=directory,
-        workdir=directory,
-        command=spool.jobscript_command(token, jobscript, "job-x"),
-    )
-    spool.write_job(token, jobscript, "job-x", settings, gated=gated)
+    spool.write_shared()
+    command = spool.jobscript_command(token, jobscript, "job-x")
+    a_run_directory(spool, token, jobscript, "job-x", gated=gated, command=command).write()
     return directory
 
 
@@ -141,13 +136,27 @@ def test_shows_no_run_directory_that_is_written_or_removed_in_part(
     assert spool.tokens() == set()
 
 
-def test_refuses_a_token_that_is_used(spool: Spool) -> None:
-    """A run directory is written once."""
-    write_job(spool, "t")
-    with pytest.raises(OSError, match="not empty"):
-        write_job(spool, "t")
+def test_writes_a_run_directory_once(spool: Spool) -> None:
+    """What is posted again finds the run directory as its job may know it."""
+    directory = write_job(spool, "t")
+    (directory / "claim").write_text("7\n")
+    assert spool.order_cancel("t")
+    write_job(spool, "t", "echo other\n")
 
-    assert spool.has_job("t")
+    assert spool.claimed_by("t") == "7"
+    assert spool.is_cancel_ordered("t")
+    assert "other" not in (directory / "job-x").read_text()
+
+
+def test_writes_a_run_directory_that_was_begun(spool: Spool) -> None:
+    """What a process left that was killed as it wrote is in nobody's way."""
+    hidden = spool.job_directory(".t")
+    hidden.mkdir()
+    (hidden / "control").write_text("half")
+    directory = write_job(spool, "t")
+
+    assert sorted(path.name for path in directory.iterdir()) == ["control", "job-x"]
+    assert not hidden.exists()
 
 
 def test_repairs_the_modes_of_its_directories(tmp_path: Path) -> None:
@@ -411,6 +420,20 @@ def test_takes_the_end_with_the_highest_restart(spool: Spool) -> None:
 
     assert end is not None
     assert end.restart == 10
+
+
+@pytest.mark.parametrize(("owner", "found"), [(None, False), ("7", True), ("8", False)])
+def test_asks_no_claim_whose_end_it_is_where_there_is_one_job_only(
+    owner: str | None,
+    spool: Spool,
+    *,
+    found: bool,
+) -> None:
+    """The end of a job that another one seems to have the claim of counts if no other job can be there."""
+    (write_job(spool, "t") / "claim").write_text("9\n")
+    spool.done_entry("t").write_text(END)
+
+    assert [token for token, _ in spool.new_ends({"t"}, lambda _: owner)] == (["t"] if found else [])
 
 
 def test_finds_no_end_of_a_job_without_one(spool: Spool) -> None:

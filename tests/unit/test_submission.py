@@ -12,17 +12,35 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_executor_plugin_frceapi.courier.deliveries import Deliveries
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 from snakemake_executor_plugin_frceapi.job import Accepted, NotSent, Refused, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.journal import Journal, replay
 from snakemake_executor_plugin_frceapi.outage import OutageMonitor
 from snakemake_executor_plugin_frceapi.posting import Posting
+from snakemake_executor_plugin_frceapi.spool import Spool
 from snakemake_executor_plugin_frceapi.submission import CALL, Submission, Submitter
 from snakemake_executor_plugin_frceapi.threads import Loop, Threads
 from tests.submissions import a_submission
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NOT_SENT = NotSent(TransientFault("no connection"))
+
+
+class Directory:
+    """A run directory that is written once, and not while there is a fault."""
+
+    def __init__(self, world: World, token: str) -> None:
+        self._world = world
+        self._token = token
+
+    def write(self) -> None:
+        """Write it."""
+        self._world.tries += 1
+        if self._world.fault is not None:
+            raise self._world.fault
+        if self._token not in self._world.prepared:
+            self._world.prepared.append(self._token)
 
 
 class World:
@@ -32,17 +50,21 @@ class World:
         self.answers: dict[str, list[SubmitOutcome | Exception]] = {}
         self.posted: list[tuple[float, str]] = []
         self.prepared: list[str] = []
+        self.tries = 0
         self.fault: Exception | None = None
         self.open = threading.Event()
         self.open.set()
         self.now_sending = 0
         self.most_sending = 0
         self.notified = 0
+        self.last = 0
         self.said: list[str] = []
         self.lock = threading.Lock()
         self.outages = OutageMonitor(self.said.append, time.monotonic)
         self.journal = Journal(top)
-        self.submitter = Submitter(Posting(self._post, self.journal), connections, self.outages, self._notify)
+        self.deliveries = Deliveries(self._post)
+        self.posting = Posting(self.deliveries.deliver, self.journal, Spool(top / "spool"))
+        self.submitter = Submitter(self.posting, connections, self.outages, self._notify)
 
     def _post(self, body: bytes) -> SubmitOutcome:
         token = body.decode()
@@ -59,8 +81,9 @@ class World:
             raise answer
         return answer
 
-    def _notify(self) -> None:
+    def _notify(self, *, at_once: bool) -> None:
         self.notified += 1
+        self.last += at_once
 
     def open_when_stopped(self) -> None:
         """Let the service answer when the submitter has been told to stop."""
@@ -71,16 +94,7 @@ class World:
         """A submission to which the service answers in this order, then with its acceptance."""
         token = str(number)
         self.answers[token] = list(answers)
-
-        def prepare() -> None:
-            self.prepared.append(token)
-            if self.fault is not None:
-                raise self.fault
-
-        return a_submission(
-            token,
-            prepare=prepare,
-        )
+        return a_submission(token, run_directory=Directory(self, token))
 
     def outcomes(self, count: int) -> dict[str, SubmitOutcome]:
         """Wait for so many outcomes and return them by token."""
@@ -107,6 +121,7 @@ def worlds(tmp_path: Path) -> Iterator[Callable[..., World]]:
     for world in made:
         world.open.set()
         world.submitter.stop(PATIENCE_SECONDS)
+        world.deliveries.close()
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("frceapi-submit")])
 
 
@@ -127,7 +142,7 @@ def test_delivers_what_came_of_a_submission(outcome: SubmitOutcome, worlds: Call
     wait_until(lambda: world.notified == 1)
     assert world.submitter.outcomes() == []
     assert (world.prepared, [token for _, token in world.posted]) == (["1"], ["1"])
-    assert (item.prepared, item.posts) == (True, 1)
+    assert item.posts == 1
 
 
 def test_delivers_the_outcome_of_each_of_many(worlds: Callable[..., World]) -> None:
@@ -139,6 +154,23 @@ def test_delivers_the_outcome_of_each_of_many(worlds: Callable[..., World]) -> N
     assert world.outcomes(100) == {str(number): Accepted(f"1{number}") for number in range(100)}
     assert sorted(map(int, world.prepared)) == list(range(100))
     assert 1 <= world.most_sending <= 3
+
+
+def test_tells_when_no_more_outcomes_are_to_come(worlds: Callable[..., World]) -> None:
+    """Of a burst only the last outcome wants a look at once; of those that come one at a time each does."""
+    world = worlds(2)
+    world.submitter.hold()
+    for number in range(20):
+        world.submitter.put(world.submission(number))
+    world.submitter.release()
+    world.outcomes(20)
+    wait_until(lambda: world.notified == 20)
+    assert 1 <= world.last <= 2  # the two threads may both see that nothing is left
+
+    for number in range(20, 23):
+        last = world.last
+        world.submitter.put(world.submission(number))
+        wait_until(lambda: world.last == last + 1)  # noqa: B023 - called at once
 
 
 def test_uses_all_connections_and_no_more(worlds: Callable[..., World]) -> None:
@@ -222,7 +254,7 @@ def test_row_33_waits_for_space_in_the_run_directory(no_pause: None, worlds: Cal
     world.fault = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/w/jobs/1")
     item = world.submission(1)
     world.submitter.put(item)
-    wait_until(lambda: len(world.prepared) > 2)
+    wait_until(lambda: world.tries > 2)
     assert world.posted == []
     assert len(world.said) == 1
     assert "/w/jobs/1 cannot be written (No space left on device); nothing is submitted until" in world.said[0]
@@ -242,7 +274,7 @@ def test_row_33_posts_nothing_that_is_not_in_the_journal(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("snakemake_executor_plugin_frceapi.journal.os.write", full)
+        patch.setattr(os, "write", full)
         world.submitter.put(world.submission(1))
         wait_until(lambda: world.said)
         assert (world.posted, world.prepared) == ([], [])
@@ -375,7 +407,7 @@ def test_slows_down_after_lost_answers_in_a_row(lost: int, sent: int, worlds: Ca
     world, now, loops = worlds(), 1000.0, list[Loop]()
     threads = Threads(clock=lambda: now, start=lambda loop, _: loops.append(loop))
     outages = OutageMonitor(world.said.append, threads.clock)
-    submitter = Submitter(Posting(world._post, world.journal), 1, outages, lambda: None, threads)  # noqa: SLF001
+    submitter = Submitter(world.posting, 1, outages, lambda **_: None, threads)
     for number in range(3):
         submitter.put(world.submission(number, *[Unknown("no answer")] * (number < lost)))
     for _ in range(5):

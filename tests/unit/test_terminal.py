@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_executor_plugin_frceapi.job_table import add_job
+from snakemake_executor_plugin_frceapi.job_table import job_row
 from snakemake_executor_plugin_frceapi.sandbox import Sandbox, SandboxConfig
 from tests.raw_server import RawServer, answer, say
 from tests.terminal import Terminal, in_terminal
@@ -40,9 +40,8 @@ def opened(tmp_path: Path) -> Open:
     table.parent.mkdir(parents=True)
     for number in range(JOBS):
         wildcards = {"sample": f"patient-{number:03}-tumour", "lane": f"L{number % 4:03}"}
-        add_job(
-            table, "align_reads", wildcards, Path(".snakemake/frceapi_logs/rule_align_reads"), str(4_000_000 + number)
-        )
+        logs = Path(".snakemake/frceapi_logs/rule_align_reads")
+        job_row(table, "align_reads", wildcards, logs).add(str(4_000_000 + number))
 
     def open_(*arguments: str, url: str, columns: int, lines: int) -> AbstractContextManager[Terminal]:
         environment = {**os.environ, "SNAKEMAKE_FRCEAPI_URL": url, "LANG": "C.UTF-8"}

@@ -38,7 +38,7 @@ class World:
     def __post_init__(self) -> None:
         self.gate.set()
         monitor = OutageMonitor(lambda _: None, lambda: self.now, 900.0)
-        self.submitter = Submitter(self.post, 1, monitor, lambda: None)
+        self.submitter = Submitter(self.post, 1, monitor, lambda **_: None)
         spool = UnsharedSpool(self.top / "spool")
         made = unknown_submissions(spool, a_policy(unknown_seconds=PATIENCE), lambda: self.now, self.submitter)
         assert isinstance(made, UntraceableSubmissions)

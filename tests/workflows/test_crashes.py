@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,8 +128,10 @@ def _journals(flow: Workflow) -> list[Path]:
 
 def _surely_accepted(flow: Workflow) -> set[str]:
     """Return the tokens of the submissions that whole lines of the journals call accepted."""
-    lines = [line for path in _journals(flow) for line in path.read_text("utf-8").splitlines(keepends=True)]
-    whole = [json.loads(line) for line in lines if line.endswith("\n")]
+    whole = []
+    for line in [line for path in _journals(flow) for line in path.read_text("utf-8").splitlines()]:
+        with suppress(ValueError):
+            whole.append(json.loads(line))
     return {line["token"] for line in whole if line["event"] == "accepted"}
 
 

@@ -101,7 +101,7 @@ def test_process_that_makes_the_calls_is_killed(moment: str, workflow: MakeWorkf
     result = running.wait()
 
     assert result.exit_code == 0, result.output
-    assert [words[-1] for words in killed] == ["snakemake_executor_plugin_frceapi.client"] * _DEATHS
+    assert [words[-1] for words in killed] == ["snakemake_executor_plugin_frceapi.courier"] * _DEATHS
     assert _runs(flow) == _EACH_ONCE
     assert "the process that speaks to the service has ended before there was an answer" in result.output
 

@@ -274,10 +274,10 @@ _BREAKING = """
     import os
     from snakemake_executor_plugin_frceapi.spool import Spool
 
-    def broken(spool, active, listed=Spool.new_ends):
+    def broken(spool, *arguments, listed=Spool.new_ends):
         if os.path.exists({flag!r}):
             raise RuntimeError("this should not happen")
-        return listed(spool, active)
+        return listed(spool, *arguments)
 
     Spool.new_ends = broken
 """

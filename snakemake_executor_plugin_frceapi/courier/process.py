@@ -1,11 +1,13 @@
-"""The two calls, made by a process of their own, so that TLS, Kerberos and JSON take no time of Snakemake's.
+"""Another process that does for a run what takes time: calls of the service, and the files of each job.
 
-Python runs one thread at a time. In Snakemake's process each request would hold up the scheduler, and the scheduler
-each request. The other process keeps nothing that could be lost: what it is asked is written down before.
+Python runs one thread at a time, and may change it at each call of the system. In Snakemake's process each request and
+each file would hold up the scheduler, and the scheduler each request. The other process keeps nothing that could be
+lost: what it is to submit is in the journal before it leaves.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
 import socket
 import subprocess
@@ -15,10 +17,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
-from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig
-from snakemake_executor_plugin_frceapi.client.line import Line
+from snakemake_executor_plugin_frceapi.client import ClientConfig
+from snakemake_executor_plugin_frceapi.courier.line import Line
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
+from snakemake_executor_plugin_frceapi.parcel import Parcel
+from snakemake_executor_plugin_frceapi.run_directory import Leavings, clear_away
 
 _PROGRAM = __package__
 _ENDED = "the process that speaks to the service has ended before there was an answer"
@@ -27,8 +31,8 @@ _MORE_SECONDS = 120.0
 _END_SECONDS = 1.0
 
 
-class ServiceProcess:
-    """The service as another process reaches it, which is started with the first call and whenever it has ended.
+class Courier:
+    """What another process does, which is started with the first call and whenever it has ended.
 
     Its methods may be called from any thread; each thread has a connection of its own there, as in `Client`.
 
@@ -43,21 +47,35 @@ class ServiceProcess:
         self._process: _Process | None = None
         self._closed = False
 
+    def deliver(self, parcel: Parcel) -> SubmitOutcome:
+        """Submit a job once, with what is written down of it; whatever happens is an outcome and not an exception."""
+        return self._send("deliver", parcel)
+
     def submit_job(self, body: bytes) -> SubmitOutcome:
         """Hand a job over, once; whatever happens is an outcome and not an exception.
 
         Args:
             body: what `wire.encode_request` made.
         """
+        return self._send("submit_job", body)
+
+    def _send(self, call: str, argument: object) -> SubmitOutcome:
         try:
             desk = self._desk()
         except ServiceError as fault:
             return NotSent(fault)
         try:
-            outcome: SubmitOutcome = desk.ask("submit_job", body)
+            outcome: SubmitOutcome = desk.ask(call, argument)
         except (EOFError, OSError):
             return Unknown(f"{_ENDED}; the service may have taken the job")
         return outcome
+
+    def clear_away(self, leavings: Leavings) -> None:
+        """Remove what nobody needs any more of jobs that have ended; what cannot be removed stays."""
+        try:
+            self._desk().ask("clear_away", leavings)
+        except (ServiceError, EOFError, OSError):
+            clear_away(leavings)
 
     def query_status(self, wanted: Collection[str] | None = None) -> Listing:
         """Ask for the user's jobs of the previous 24 hours.
@@ -119,10 +137,10 @@ class _Process:
     def __init__(self, config: ClientConfig) -> None:
         self._patience_seconds = max(config.submit_deadline_seconds, config.status_deadline_seconds) + _MORE_SECONDS
         self._lines: list[Line] = []
-        # A socket that keeps messages apart: the configuration and each connection are one.
+        # A socket that keeps messages apart: the first says how to reach the service, and who asks; then connections.
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Not among the arguments, where everybody could read the secret in the URL of a sandbox.
-        self._control.send(pickle.dumps(config))
+        self._control.send(pickle.dumps((config, os.getpid())))
         with theirs:
             self._popen = self._start(theirs)
 
@@ -180,7 +198,7 @@ class _Desk:
         """Let the process make a call.
 
         Args:
-            call: name of a method of `Client`.
+            call: name of a method of `__main__.Calls`.
             argument: what that is given.
 
         Raises:
