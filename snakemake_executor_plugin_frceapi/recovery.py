@@ -19,7 +19,7 @@ from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, Listing,
 from snakemake_executor_plugin_frceapi.journal import Entry, Journal, journals, lock, replay
 from snakemake_executor_plugin_frceapi.lookahead import GATE_MINUTES
 from snakemake_executor_plugin_frceapi.spool import Spool
-from snakemake_executor_plugin_frceapi.tracker import Cause, History, is_over
+from snakemake_executor_plugin_frceapi.tracker import Cause, End, History, is_over
 
 
 @unique
@@ -152,9 +152,10 @@ class Legacy:
         if entry.awaited or entry.went_ahead:
             # What it waited for, and where, says nothing about what it asks for.
             request = request.behind(entry.request.dependency, GATE_MINUTES if entry.went_ahead else 0)
-        if reason := self._why_not(entry, works, entry.request if is_claimed else request, attempt):
+        end = self._spool.latest_end(entry.token)  # read once: the job may end while it is looked at
+        if reason := self._why_not(entry, works, entry.request if is_claimed else request, attempt, end):
             return Match(Step.REPLACE, (entry,), reason)
-        if self.has_ended_well(entry):
+        if self._is_ended_well(entry, end):
             return Match(Step.TAKE, (entry,))
         return Match(Step.SHARE if is_claimed else Step.ADOPT, (entry,))
 
@@ -168,9 +169,11 @@ class Legacy:
 
     def has_ended_well(self, entry: Entry) -> bool:
         """Return whether a submission's job command has ended by itself with exit code 0."""
+        return self._is_ended_well(entry, self._spool.latest_end(entry.token))
+
+    def _is_ended_well(self, entry: Entry, end: End | None) -> bool:
         if not self._spool.is_shared:
             return entry.ended or self._has_state(entry, JobState.COMPLETED)
-        end = self._spool.latest_end(entry.token)
         return entry.ended or (end is not None and end.cause is Cause.OWN and end.exit_code == 0)
 
     def is_listed_alive(self, entry: Entry) -> bool:
@@ -182,26 +185,25 @@ class Legacy:
         status = self._listing.jobs.get(entry.external_jobid or "")
         return status is not None and status.state is state
 
-    def _why_not(self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int) -> str:
+    def _why_not(self, entry: Entry, works: Sequence[Work], request: JobRequest, attempt: int, end: End | None) -> str:
         """Return why a submission does not serve for a job, nothing if it does."""
         known = set(entry.works)
         if any(not work.signature or work not in known for work in works):
             return "its code, parameters, inputs or outputs are others now"
-        if self.has_ended_well(entry):
+        if self._is_ended_well(entry, end):
             missing = [file for work in works for file in work.files if self._is_gone(file)]
             return f"its output {missing[0]} is gone" if missing else ""
         if self._spool.is_cancel_ordered(entry.token) or not self._spool.has_job(entry.token):
             return "it was cancelled"
         if self._spool.claimed_by(entry.token) is None and entry.attempt == attempt and entry.request != request:
             return "it waits with other resources"
-        return self._how_it_failed(entry)
+        return self._how_it_failed(entry, end)
 
     def _is_gone(self, file: str) -> bool:
         """Whether an output is not here; what is in a storage Snakemake looks for when the job has ended for it."""
         return self._spool.is_shared and not os.path.lexists(file)
 
-    def _how_it_failed(self, entry: Entry) -> str:
-        end = self._spool.latest_end(entry.token)
+    def _how_it_failed(self, entry: Entry, end: End | None) -> str:
         if end is not None and end.cause is Cause.OWN:
             return f"it has failed meanwhile with exit code {end.exit_code}"
         owner = self._spool.claimed_by(entry.token) or entry.external_jobid

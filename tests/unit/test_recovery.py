@@ -19,6 +19,7 @@ from snakemake_executor_plugin_frceapi.job import JobRequest, JobState, JobStatu
 from snakemake_executor_plugin_frceapi.journal import Entry, Event, Journal, journals, replay
 from snakemake_executor_plugin_frceapi.recovery import Legacy, Match, Step, take_over
 from snakemake_executor_plugin_frceapi.spool import Spool
+from snakemake_executor_plugin_frceapi.tracker import End
 from tests.journals import intend, leave
 from tests.run_directories import a_run_directory, order_in
 
@@ -609,6 +610,21 @@ def test_looks_for_the_job_that_has_claimed_it_meanwhile(world: World) -> None:
     world.lists(JobState.RUNNING, "102")
 
     assert ask(world.legacy(replace(world.entry("t"), external_jobid="101")), world.works("t")).step is Step.ADOPT
+
+
+def test_adopts_a_job_that_ends_while_it_is_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first look finds no end, and any other would: the job is no failure, and is not run again."""
+    world.write("t")
+    runs(world)
+    look = Spool.latest_end
+
+    def end_after(spool: Spool, token: str) -> End | None:
+        end = look(spool, token)
+        ends()(world)
+        return end
+
+    monkeypatch.setattr(Spool, "latest_end", end_after)
+    assert ask(world.legacy(world.entry("t")), world.works("t")).step is Step.ADOPT
 
 
 def test_knows_ended_jobs_from_the_journal_too(world: World) -> None:
