@@ -399,15 +399,19 @@ def test_changes_nothing_when_a_request_fails(world: World) -> None:
 
 
 def test_gives_up_a_started_job_that_is_gone_when_its_time_is_over(world: World) -> None:
-    """A job that has left its start, is not listed and has no end fails when its time limit is over."""
+    """A job that has left its start, is not listed and has no end fails once a listing is later than its limit."""
     item = world.submit()
     world.starts(item, "101")
     world.listing()
     world.look(after=3600.0 + 264.0 + 590.0)
     world.listing()
+    world.service.fault = TransientFault("no answer")
+    world.listing()
     assert world.events == [("submitted", "t")]
     world.look(after=11.0)
     assert world.events == [("submitted", "t")]
+
+    world.service.fault = None
     world.listing()
 
     assert world.events[-1] == ("failed", "t")
