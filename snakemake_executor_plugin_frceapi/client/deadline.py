@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from math import inf
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -159,18 +160,21 @@ class WatchedAdapter(HTTPAdapter):
 
     What requests knows of proxies and certificates finds the way, once. Requests go it without the rest of that
     library, which has nothing that is wanted here: no sessions, redirects, cookies or netrc.
+
+    Args:
+        context: what its connections are made with, None for plain HTTP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: SSLContext | None) -> None:
+        self._context = context
         super().__init__(pool_connections=1, pool_maxsize=1)
         self._way: HTTPConnectionPool | None = None
 
-    def way(self, url: str, verify: str, proxies: Mapping[str, str]) -> HTTPConnectionPool:
+    def way(self, url: str, proxies: Mapping[str, str]) -> HTTPConnectionPool:
         """Return what sends requests to the host of a URL.
 
         Args:
             url: of the service.
-            verify: file or directory of the trusted certificates.
             proxies: proxies by scheme, as requests takes them.
 
         Raises:
@@ -178,7 +182,9 @@ class WatchedAdapter(HTTPAdapter):
         """
         way = self._way
         if way is None:
-            found = self.get_connection_with_tls_context(Request("GET", url).prepare(), verify, dict(proxies))
+            found = self.get_connection_with_tls_context(
+                Request("GET", url).prepare(), verify=True, proxies=dict(proxies)
+            )
             assert isinstance(found, HTTPConnectionPool)
             way = self._way = found
         return way
@@ -187,6 +193,11 @@ class WatchedAdapter(HTTPAdapter):
         """Close the connection; the next request makes a new one."""
         super().close()
         self._way = None
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Make connections with our context; requests would let each of them read the certificates anew."""
+        host, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {"ssl_context": self._context}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool with our connections."""
@@ -202,6 +213,6 @@ class WatchedAdapter(HTTPAdapter):
         """
         if proxy.lower().startswith("socks"):
             raise ProxySchemeUnknown("socks")
-        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        manager: ProxyManager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -6,15 +6,12 @@ A sandbox's URL holds a secret in its path, so URLs are shown through `public_ur
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, SettingsError
+from snakemake_executor_plugin_frceapi.errors import SettingsError
 
 _PUBLIC_SEGMENTS = {"", "hpcapi", "submit_job", "query_status"}
 
@@ -22,14 +19,6 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 
 _BARE_HOST = re.compile(r"(?:[^/?#@]*@)?([A-Za-z0-9.-]+(?::[0-9]+)?)/[^@]*")
 """A URL without its scheme: the host that the user meant stands before the first slash."""
-
-_SYSTEM_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-)
-"""Where Debian, Red Hat and SUSE keep the certificates that an administrator trusts: update-ca-certificates(8),
-update-ca-trust(8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,47 +108,6 @@ def public_url(url: str) -> str:
     shows_path = parts.scheme == "https" and not is_loopback(url)
     segments = [part if shows_path or part in _PUBLIC_SEGMENTS else "***" for part in parts.path.split("/")]
     return f"{parts.scheme}://{user}{address}{'/'.join(segments)}" + ("?***" if parts.query or parts.fragment else "")
-
-
-def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str:
-    """Return the file or directory with the certificates that are trusted.
-
-    The order is the setting, ``REQUESTS_CA_BUNDLE``, the system's store (a site's own authority is there, and not in
-    certifi), certifi. Only files count as the system's store, because its directory may exist and be empty.
-
-    Raises:
-        ConfigurationFault: the place named by the user does not exist or holds no certificate.
-    """
-    for name, place in (
-        ("--frceapi-ca-bundle", config.ca_bundle),
-        ("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE")),
-    ):
-        if place:
-            _check_bundle(name, Path(place))
-            return str(place)
-    paths = ssl.get_default_verify_paths()
-    candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
-    found = next((place for place in candidates if place and Path(place).is_file()), None)
-    return found or _of_certifi()
-
-
-def _of_certifi() -> str:
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
-    return DEFAULT_CA_BUNDLE_PATH
-
-
-def _check_bundle(name: str, place: Path) -> None:
-    if not os.access(place, os.R_OK):
-        raise ConfigurationFault(f"{name} is {str(place)!r}, which cannot be read: give an existing PEM file")
-    if place.is_dir():
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
-    except ssl.SSLError:
-        raise ConfigurationFault(
-            f"{name} is {str(place)!r}, which holds no certificate: give the PEM file of the site's authority"
-        ) from None
 
 
 def _split(url: str) -> SplitResult | None:

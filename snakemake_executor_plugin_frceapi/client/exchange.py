@@ -41,12 +41,10 @@ class Route:
 
     Attributes:
         connect_timeout_seconds: for each address of the host.
-        verify: file or directory of the trusted certificates.
         proxies: proxy by scheme, as requests takes them.
     """
 
     connect_timeout_seconds: float
-    verify: str
     proxies: Mapping[str, str]
 
 
@@ -97,7 +95,7 @@ def exchange(adapter: WatchedAdapter, request: Request, route: Route, deadline: 
     """
     deadline.may_have_sent = False
     try:
-        response = adapter.way(request.url, route.verify, route.proxies).urlopen(
+        response = adapter.way(request.url, route.proxies).urlopen(
             request.method,
             urlsplit(request.url).path,
             request.body,

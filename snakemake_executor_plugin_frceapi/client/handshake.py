@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,9 +23,9 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
     ClientConfig,
     is_loopback,
     public_url,
-    trusted_certificates,
 )
 from snakemake_executor_plugin_frceapi.client.exchange import PROXY_REMEDY, unreached
+from snakemake_executor_plugin_frceapi.client.trust import tls_context
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 
 
@@ -139,9 +138,7 @@ def _shown_proxy(config: ClientConfig) -> str:
 
 
 def _context(config: ClientConfig, *, trusting: bool = True) -> ssl.SSLContext:
-    place = Path(trusted_certificates(config, os.environ))
-    file, directory = (None, place) if place.is_dir() else (place, None)
-    context = ssl.create_default_context(cafile=file, capath=directory)
+    context = tls_context(config, os.environ)
     if not trusting:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

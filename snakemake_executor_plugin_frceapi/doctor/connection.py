@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from snakemake_executor_plugin_frceapi.auth import ticket_status
 from snakemake_executor_plugin_frceapi.client import ClientConfig, public_url
 from snakemake_executor_plugin_frceapi.client.calls import Client
-from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
 from snakemake_executor_plugin_frceapi.client.handshake import (
     Greeting,
     Handshake,
@@ -19,6 +18,7 @@ from snakemake_executor_plugin_frceapi.client.handshake import (
     proxy_of,
     shake_hands,
 )
+from snakemake_executor_plugin_frceapi.client.trust import trusted_certificates
 from snakemake_executor_plugin_frceapi.doctor.step import Finding, Outcome, Seen, find
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Accepted, NotSent, Refused

@@ -23,7 +23,7 @@ from snakemake_executor_plugin_frceapi.client import ClientConfig, check_url, is
 from snakemake_executor_plugin_frceapi.client import calls as client_module
 from snakemake_executor_plugin_frceapi.client.calls import Client
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline
-from snakemake_executor_plugin_frceapi.client.endpoint import trusted_certificates
+from snakemake_executor_plugin_frceapi.client.trust import trusted_certificates
 from snakemake_executor_plugin_frceapi.errors import (
     ConfigurationFault,
     FrceapiError,
@@ -315,6 +315,19 @@ def test_trusts_the_certificates_of_the_environment(
         assert submit(server.url("https", "localhost")) == Accepted("12")
 
 
+def test_reads_the_certificates_once(tls: ssl.SSLContext, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further connections need their file no more."""
+    monkeypatch.setattr(client_module, "_REUSE_IDLE_SECONDS", -1.0)
+    with (
+        RawServer(say(answer()), tls) as server,
+        client_of(server.url("https", "localhost"), ca_bundle=bundle) as client,
+    ):
+        bundle.unlink()
+        assert [client.submit_job(BODY), client.submit_job(BODY)] == [Accepted("12"), Accepted("12")]
+
+    assert server.connections == 2
+
+
 def test_refuses_a_server_without_tls() -> None:
     """An answer that is not TLS is a wrong URL."""
     with RawServer(say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reads=False) as server:
@@ -358,7 +371,7 @@ def test_falls_back_to_the_system_and_to_certifi(tmp_path: Path, monkeypatch: py
     config = ClientConfig("https://api.example.org")
     system = tmp_path / "system.pem"
     system.touch()
-    monkeypatch.setattr("snakemake_executor_plugin_frceapi.client.endpoint._SYSTEM_BUNDLES", (str(system),))
+    monkeypatch.setattr("snakemake_executor_plugin_frceapi.client.trust._SYSTEM_BUNDLES", (str(system),))
 
     assert trusted_certificates(config, {}) == str(system)
     assert trusted_certificates(config, {"SSL_CERT_FILE": __file__}) == __file__
@@ -380,6 +393,17 @@ def test_goes_through_the_proxy_of_the_environment(
     assert isinstance(outcome, NotSent)
     assert type(outcome.fault) is TransientFault
     assert "HTTPS_PROXY" in message_of(outcome)
+
+
+def test_speaks_tls_to_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, tokens: list[tuple[str, str | None]], tls: ssl.SSLContext, bundle: Path
+) -> None:
+    """A proxy with an https URL is trusted as the service is."""
+    with RawServer(say_and_close(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), tls) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url("https", "localhost"))
+        submit("https://api.example.org/hpcapi", auth="kerberos", ca_bundle=bundle)
+
+    assert proxy.requests[0].startswith(b"CONNECT api.example.org:443 HTTP/1.")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "ftp://127.0.0.1", "http://"])

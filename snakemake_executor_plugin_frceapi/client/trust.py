@@ -1,0 +1,86 @@
+"""Whom the client trusts, and what all its connections know of TLS."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from urllib3.util.ssl_ import create_urllib3_context
+
+from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig
+from snakemake_executor_plugin_frceapi.errors import ConfigurationFault
+
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+"""Where Debian, Red Hat and SUSE keep the certificates that an administrator trusts: update-ca-certificates(8),
+update-ca-trust(8)."""
+
+
+class SharedContext(ssl.SSLContext):
+    """What connections of several threads are made with; made once, it stays as it is.
+
+    To read the hundred and more certificates of a system's store takes as long as twenty submissions.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Do nothing: urllib3 asks for the same again before each handshake, while other threads read the old ones."""
+
+
+def tls_context(config: ClientConfig, environ: Mapping[str, str]) -> SharedContext:
+    """Return what connections to the service are made with.
+
+    Raises:
+        ConfigurationFault: the certificates that are to be trusted cannot be read, or there are none.
+    """
+    name, place = _certificates(config, environ)
+    usual = create_urllib3_context()
+    context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = usual.minimum_version
+    context.options, context.verify_flags = usual.options, usual.verify_flags
+    context.hostname_checks_common_name = usual.hostname_checks_common_name
+    file, directory = (None, place) if Path(place).is_dir() else (place, None)
+    try:
+        context.load_verify_locations(cafile=file, capath=directory)
+    except OSError:
+        raise ConfigurationFault(
+            f"{name} is {place!r}, which holds no certificate: give the PEM file of the site's authority"
+        ) from None
+    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+    return context
+
+
+def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str:
+    """Return the file or directory with the certificates that are trusted.
+
+    The order is the setting, ``REQUESTS_CA_BUNDLE``, the system's store (a site's own authority is there, and not in
+    certifi), certifi. Only files count as the system's store, because its directory may exist and be empty.
+
+    Raises:
+        ConfigurationFault: the place named by the user cannot be read.
+    """
+    return _certificates(config, environ)[1]
+
+
+def _certificates(config: ClientConfig, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return how the place is called, and the place."""
+    named = {"--frceapi-ca-bundle": config.ca_bundle, "REQUESTS_CA_BUNDLE": environ.get("REQUESTS_CA_BUNDLE")}
+    for name, place in named.items():
+        if place:
+            if not os.access(place, os.R_OK):
+                raise ConfigurationFault(f"{name} is {str(place)!r}, which cannot be read: give an existing PEM file")
+            return name, str(place)
+    paths = ssl.get_default_verify_paths()
+    candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
+    found = next((place for place in candidates if place and Path(place).is_file()), None)
+    return "the system's store", found or _of_certifi()
+
+
+def _of_certifi() -> str:
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    return DEFAULT_CA_BUNDLE_PATH
