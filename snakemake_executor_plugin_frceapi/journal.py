@@ -179,11 +179,11 @@ class Journal:
 
         What cannot be written is left out: a later run then finds it out by itself, from the run directory.
         """
-        if event.closes:
-            with self._lock:
+        lines = [line_of(event, token=token, **facts) for token in tokens]
+        with self._lock, suppress(OSError):
+            if event.closes:
                 self._open_tokens.difference_update(tokens)
-        with suppress(OSError):
-            self._file.append(*(line_of(event, token=token, **facts) for token in tokens))
+            self._file.append(*lines)
 
     def inherit(self, entries: Iterable[Entry]) -> None:
         """Write down, for good, what earlier runs have left open.
@@ -200,7 +200,7 @@ class Journal:
         with self._lock, suppress(OSError):
             if not self._open_tokens:
                 self.path.unlink(missing_ok=True)
-        with suppress(OSError):
+        with self._lock, suppress(OSError):
             self._file.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def line_of(event: str, **facts: object) -> bytes:
 
 
 class JournalFile:
-    """An open journal. Its methods may be called from any thread.
+    """An open journal. Its methods may be called from any thread, but for `close`, after which none may be.
 
     Args:
         descriptor: of the file, open for appending.
@@ -32,7 +31,6 @@ class JournalFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path | str) -> JournalFile:
@@ -50,9 +48,8 @@ class JournalFile:
             OSError: they cannot be written, or only in part.
         """
         data = b"".join(lines)
-        with self._lock:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+        while os.write(self._descriptor, data) < len(data):
+            pass  # again from the start: the rest would stand in the line that another thread or process has begun
 
     def sync(self) -> None:
         """Make all that was written outlive a power failure.
@@ -64,6 +61,5 @@ class JournalFile:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            descriptor, self._descriptor = self._descriptor, -1  # a number that never is another file's
-            os.close(descriptor)
+        descriptor, self._descriptor = self._descriptor, -1  # a number that never is another file's
+        os.close(descriptor)

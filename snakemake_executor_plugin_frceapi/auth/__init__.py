@@ -5,7 +5,7 @@ No Kerberos library is imported before the first request needs one, so that the 
 
 from __future__ import annotations
 
-from snakemake_executor_plugin_frceapi.auth.negotiate import NegotiateAuth, negotiate_auth
+from snakemake_executor_plugin_frceapi.auth.negotiate import NegotiateAuth, Warmth, negotiate_auth
 from snakemake_executor_plugin_frceapi.auth.ticket import Ticket, renew_ticket, renewal_time, ticket_status
 
-__all__ = ["NegotiateAuth", "Ticket", "negotiate_auth", "renew_ticket", "renewal_time", "ticket_status"]
+__all__ = ["NegotiateAuth", "Ticket", "Warmth", "negotiate_auth", "renew_ticket", "renewal_time", "ticket_status"]

@@ -34,7 +34,9 @@ def load_negotiation() -> Any:
         ConfigurationFault: one of them, or the system's Kerberos library beneath, is missing or broken.
     """
     # It prints two tracebacks for each failure, and some of its methods print whole tokens where debugging is on.
-    logging.getLogger("requests_gssapi").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("requests_gssapi")
+    if logger.level != logging.CRITICAL:  # to set it makes all loggers of the process work out anew what they log
+        logger.setLevel(logging.CRITICAL)
     return _load("requests_gssapi")
 
 

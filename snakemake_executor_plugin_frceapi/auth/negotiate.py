@@ -24,6 +24,16 @@ _SERVER_UNKNOWN = re.compile(r"Server (\S+) not found in Kerberos database")
 _OTHER_REALM = re.compile(r"krbtgt/(.+)@.+")
 
 
+class Warmth:
+    """What threads share that ask for tokens of one service.
+
+    Attributes:
+        until: monotonic time in seconds until which no KDC is asked.
+    """
+
+    until = -inf
+
+
 class NegotiateAuth:
     """Makes a token for each request; one object for each thread.
 
@@ -31,11 +41,17 @@ class NegotiateAuth:
     Mutual authentication is left to TLS, and no ticket is forwarded.
     """
 
-    def __init__(self, host: str, target_name: str | None, deadline_seconds: float = KERBEROS_DEADLINE_SECONDS) -> None:
+    def __init__(
+        self,
+        host: str,
+        target_name: str | None,
+        warmth: Warmth | None = None,
+        deadline_seconds: float = KERBEROS_DEADLINE_SECONDS,
+    ) -> None:
         self._host = host.lower()
         self._target_name = target_name or f"HTTP@{self._host}"
         self._watchdog = Watchdog(deadline_seconds)
-        self._warm_until = -inf
+        self._warmth = warmth or Warmth()
 
     def __call__(self, url: str) -> str:
         """Return ``Authorization`` for one request to a URL.
@@ -51,10 +67,10 @@ class NegotiateAuth:
                 f"no Kerberos token is sent to {parts.scheme}://{parts.hostname}, only to https://{self._host}: "
                 "check --frceapi-url"
             )
-        if time.monotonic() < self._warm_until:
+        if time.monotonic() < self._warmth.until:
             return self._token()
         header = self._watchdog.run(self._token)
-        self._warm_until = time.monotonic() + WARM_SECONDS
+        self._warmth.until = time.monotonic() + WARM_SECONDS
         return header
 
     def _token(self) -> str:
@@ -119,11 +135,12 @@ def _unknown(service: str, asked: str) -> ServiceError:
     )
 
 
-def negotiate_auth(host: str, target_name: str | None) -> NegotiateAuth:
+def negotiate_auth(host: str, target_name: str | None, warmth: Warmth | None = None) -> NegotiateAuth:
     """Return an authentication for one thread.
 
     Args:
         host: the only host that gets a token.
         target_name: service principal as ``HTTP@host``; None for that of `host`.
+        warmth: what it shares with those of other threads.
     """
-    return NegotiateAuth(host, target_name)
+    return NegotiateAuth(host, target_name, warmth)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from requests.utils import get_environ_proxies
 
-from snakemake_executor_plugin_frceapi.auth import NegotiateAuth, negotiate_auth
+from snakemake_executor_plugin_frceapi.auth import NegotiateAuth, Warmth, negotiate_auth
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline, WatchedAdapter
 from snakemake_executor_plugin_frceapi.client.endpoint import (
     ClientConfig,
@@ -72,6 +72,7 @@ class Client:
         self._context = tls_context(config, os.environ) if is_encrypted else None
         self._mask = PathMask(config.base_url)
         self._mask.install()
+        self._warmth = Warmth()
         self._local = threading.local()
         self._lines: WeakSet[_Line] = WeakSet()
         self._lock = threading.Lock()
@@ -158,7 +159,7 @@ class Client:
         if self._config.auth == "none":
             return None
         host = urlsplit(self._config.base_url).hostname or ""
-        return negotiate_auth(host, self._config.target_name)
+        return negotiate_auth(host, self._config.target_name, self._warmth)
 
 
 def _answer(url: str, reply: Reply) -> Answer:

@@ -122,6 +122,9 @@ def _shut(handle: socket.socket) -> None:
 
 
 class _WatchedHTTPConnection(HTTPConnection):
+    _held: list[bytes] | None = None
+    """What is sent at once: urllib3 sends head and body one after another, which costs more on both ends."""
+
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
         try:
@@ -137,7 +140,18 @@ class _WatchedHTTPConnection(HTTPConnection):
         deadline = _CURRENT.get()
         deadline.watch(self.sock.fileno())
         deadline.may_have_sent = True
-        super().request(*args, **kwargs)
+        self._held = held = list[bytes]()
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
 
 
 class _WatchedHTTPSConnection(_WatchedHTTPConnection, HTTPSConnection):

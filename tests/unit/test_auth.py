@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from snakemake_executor_plugin_frceapi.auth import (
     Ticket,
+    Warmth,
     negotiate,
     negotiate_auth,
     renew_ticket,
@@ -344,6 +345,18 @@ def test_guards_only_tokens_for_which_a_kdc_may_be_asked(
         auth(URL)
 
     assert threads == ["frceapi-kerberos", later, later]
+
+
+def test_guards_one_token_for_all_threads(kerberos: FakeKerberos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one thread has learned of the KDC the others know as well."""
+    threads: list[str] = []
+    kerberos.work = lambda: threads.append(threading.current_thread().name)
+    monkeypatch.setattr(negotiate, "WARM_SECONDS", 1000.0)
+    warmth = Warmth()
+    for _ in range(2):
+        negotiate_auth(HOST, None, warmth)(URL)
+
+    assert threads == ["frceapi-kerberos", "MainThread"]
 
 
 def test_hands_on_the_error_of_guarded_work() -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ import trustme
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from snakemake_executor_plugin_frceapi.auth import Warmth
 from snakemake_executor_plugin_frceapi.client import ClientConfig, check_url, is_loopback, public_url
 from snakemake_executor_plugin_frceapi.client import calls as client_module
 from snakemake_executor_plugin_frceapi.client.calls import Client
@@ -110,7 +112,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
     """Put countable tokens in place of Kerberos; return for whom an authentication was made."""
     made: list[tuple[str, str | None]] = []
 
-    def counting_auth(host: str, target_name: str | None) -> CountingAuth:
+    def counting_auth(host: str, target_name: str | None, _: Warmth) -> CountingAuth:
         made.append((host, target_name))
         return CountingAuth()
 
@@ -313,6 +315,22 @@ def test_trusts_the_certificates_of_the_environment(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     with RawServer(say(answer()), tls) as server:
         assert submit(server.url("https", "localhost")) == Accepted("12")
+
+
+def test_sends_a_request_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body leave by one write."""
+    sent: list[bytes] = []
+    send = HTTPConnection.send
+
+    def noted(connection: HTTPConnection, data: bytes) -> None:
+        sent.append(data)
+        send(connection, data)
+
+    monkeypatch.setattr(HTTPConnection, "send", noted)
+    with RawServer(say(answer())) as server:
+        assert submit(server.url()) == Accepted("12")
+
+    assert sent == server.requests
 
 
 def test_reads_the_certificates_once(tls: ssl.SSLContext, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
