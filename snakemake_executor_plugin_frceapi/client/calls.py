@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
-from ssl import SSLContext
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -26,7 +25,7 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
 )
 from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Request, Route, exchange
 from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
-from snakemake_executor_plugin_frceapi.client.trust import tls_context
+from snakemake_executor_plugin_frceapi.client.trust import Trust
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
 from snakemake_executor_plugin_frceapi.retry import parse_retry_after
@@ -39,8 +38,8 @@ _REUSE_IDLE_SECONDS = 2.0
 class _Line:
     """What one thread keeps: its connection, its authentication, and when it last used them."""
 
-    def __init__(self, auth: NegotiateAuth | None, context: SSLContext | None) -> None:
-        self.adapter = WatchedAdapter(context)
+    def __init__(self, auth: NegotiateAuth | None, trust: Trust | None) -> None:
+        self.adapter = WatchedAdapter(trust)
         self.auth = auth
         self._used_at = time.monotonic()
 
@@ -69,7 +68,7 @@ class Client:
         proxies = {} if is_loopback(config.base_url) else get_environ_proxies(config.base_url, no_proxy=None)
         self._route = Route(config.connect_timeout_seconds, proxies)
         is_encrypted = urlsplit(config.base_url).scheme == "https"
-        self._context = tls_context(config, os.environ) if is_encrypted else None
+        self._trust = Trust(config, os.environ) if is_encrypted else None
         self._mask = PathMask(config.base_url)
         self._mask.install()
         self._warmth = Warmth()
@@ -150,7 +149,7 @@ class Client:
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = _Line(self._auth(), self._context)
+            line = self._local.line = _Line(self._auth(), self._trust)
             with self._lock:
                 self._lines.add(line)
         return line

@@ -22,6 +22,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ProxySchemeUnknown
 
+from snakemake_executor_plugin_frceapi.client.trust import Trust
+
 _CURRENT: ContextVar[Deadline] = ContextVar("deadline")
 """urllib3 makes connections out of sight of the caller, but in the caller's thread."""
 
@@ -176,11 +178,11 @@ class WatchedAdapter(HTTPAdapter):
     library, which has nothing that is wanted here: no sessions, redirects, cookies or netrc.
 
     Args:
-        context: what its connections are made with, None for plain HTTP.
+        trust: what its connections are made with, None for plain HTTP.
     """
 
-    def __init__(self, context: SSLContext | None) -> None:
-        self._context = context
+    def __init__(self, trust: Trust | None) -> None:
+        self._trust = trust
         super().__init__(pool_connections=1, pool_maxsize=1)
         self._way: HTTPConnectionPool | None = None
 
@@ -211,7 +213,7 @@ class WatchedAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Make connections with our context; requests would let each of them read the certificates anew."""
         host, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
-        return host, {"ssl_context": self._context}
+        return host, {"ssl_context": self._context()}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pool with our connections."""
@@ -227,6 +229,9 @@ class WatchedAdapter(HTTPAdapter):
         """
         if proxy.lower().startswith("socks"):
             raise ProxySchemeUnknown("socks")
-        manager: ProxyManager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **kwargs)
+        manager: ProxyManager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context(), **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def _context(self) -> SSLContext | None:
+        return self._trust.context() if self._trust else None

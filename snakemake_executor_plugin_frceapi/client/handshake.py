@@ -25,7 +25,7 @@ from snakemake_executor_plugin_frceapi.client.endpoint import (
     public_url,
 )
 from snakemake_executor_plugin_frceapi.client.exchange import PROXY_REMEDY, unreached
-from snakemake_executor_plugin_frceapi.client.trust import tls_context
+from snakemake_executor_plugin_frceapi.client.trust import Trust
 from snakemake_executor_plugin_frceapi.errors import TransientFault
 
 
@@ -138,7 +138,7 @@ def _shown_proxy(config: ClientConfig) -> str:
 
 
 def _context(config: ClientConfig, *, trusting: bool = True) -> ssl.SSLContext:
-    context = tls_context(config, os.environ)
+    context = Trust(config, os.environ).context()
     if not trusting:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from urllib3.util.ssl_ import create_urllib3_context
@@ -31,27 +33,57 @@ class SharedContext(ssl.SSLContext):
         """Do nothing: urllib3 asks for the same again before each handshake, while other threads read the old ones."""
 
 
-def tls_context(config: ClientConfig, environ: Mapping[str, str]) -> SharedContext:
-    """Return what connections to the service are made with.
+class Trust:
+    """What connections are made with, which are trusted by certificates; those are read anew when they have changed.
+
+    Its methods may be called from any thread.
+
+    Args:
+        config: how to reach the service.
+        environ: the environment.
 
     Raises:
-        ConfigurationFault: the certificates that are to be trusted cannot be read, or there are none.
+        ConfigurationFault: the certificates cannot be read, or there are none.
     """
-    name, place = _certificates(config, environ)
-    usual = create_urllib3_context()
-    context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = usual.minimum_version
-    context.options, context.verify_flags = usual.options, usual.verify_flags
-    context.hostname_checks_common_name = usual.hostname_checks_common_name
-    file, directory = (None, place) if Path(place).is_dir() else (place, None)
-    try:
-        context.load_verify_locations(cafile=file, capath=directory)
-    except OSError:
-        raise ConfigurationFault(
-            f"{name} is {place!r}, which holds no certificate: give the PEM file of the site's authority"
-        ) from None
-    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
-    return context
+
+    def __init__(self, config: ClientConfig, environ: Mapping[str, str]) -> None:
+        self._name, self._place = _certificates(config, environ)
+        self._lock = threading.Lock()
+        self._changed = self._last_change()
+        self._context = self._read()
+
+    def context(self) -> SharedContext:
+        """Return what the next connection is made with; certificates that cannot be read just now change nothing."""
+        with self._lock:
+            changed = self._last_change()
+            if changed != self._changed:
+                self._changed = changed
+                with suppress(ConfigurationFault):
+                    self._context = self._read()
+            return self._context
+
+    def _last_change(self) -> int | None:
+        try:
+            return Path(self._place).stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def _read(self) -> SharedContext:
+        usual = create_urllib3_context()
+        context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = usual.minimum_version
+        context.options, context.verify_flags = usual.options, usual.verify_flags
+        context.hostname_checks_common_name = usual.hostname_checks_common_name
+        file, directory = (None, self._place) if Path(self._place).is_dir() else (self._place, None)
+        try:
+            context.load_verify_locations(cafile=file, capath=directory)
+        except OSError:
+            raise ConfigurationFault(
+                f"{self._name} is {self._place!r}, which holds no certificate: "
+                "give the PEM file of the site's authority"
+            ) from None
+        ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+        return context
 
 
 def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str:

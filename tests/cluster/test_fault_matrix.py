@@ -55,7 +55,7 @@ def only_error(desk: Desk, *arguments: str) -> str:
 
 
 def begin(desk: Desk) -> Running:
-    """Start a workflow of three jobs, one at a time, and wait until the first runs, which it does until `pause`."""
+    """Start a workflow of three jobs, one at a time, which end while there is a file ``go``, and wait for the first."""
     desk.write("Snakefile", _THREE_JOBS)
     desk.write("quick.sh", quick_jobscript("while [ ! -e go ]; do sleep 0.1; done"))
     running = desk.start("--jobs", "1", "--jobscript", "quick.sh")
@@ -64,21 +64,24 @@ def begin(desk: Desk) -> Running:
 
 
 def pause(desk: Desk, running: Running, said: str) -> None:
-    """Wait until the user is told that nothing is submitted, and until the first job has ended all the same."""
+    """Wait until the user is told that something is wrong, and until the first job has ended all the same."""
     desk.wait_for(lambda: said in running.text(), "the line that tells why nothing is submitted")
     desk.write("go", "")
     desk.wait_for(lambda: "Finished jobid" in running.text(), "the end of the first job")
+    (desk.directory / "go").unlink()
     assert len(desk.read("ledger").splitlines()) == 2
 
 
 def assert_goes_on(desk: Desk, running: Running, *said: str, tells_its_end: bool = True) -> None:
     """See that a run which paused ends well by itself: nothing failed, nothing ran twice, and one line told why."""
+    if tells_its_end:
+        desk.wait_for(lambda: "The API can be used again" in running.text(), "the end of the outage")
+    desk.write("go", "")
     result = running.wait()
     assert result.exit_code == 0, result.output
     begun = [line.split()[1] for line in desk.read("ledger").splitlines() if line.startswith("begin")]
     assert sorted(begun) == _JOBS
     assert len([line for line in result.output.splitlines() if all(word in line for word in said)]) == 1, result.output
-    assert "The API can be used again" in result.output or not tells_its_end
 
 
 @pytest.mark.usefixtures("trusting")

@@ -346,6 +346,23 @@ def test_reads_the_certificates_once(tls: ssl.SSLContext, bundle: Path, monkeypa
     assert server.connections == 2
 
 
+def test_reads_certificates_that_have_changed(
+    tls: ssl.SSLContext, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority that is added while a run goes on is trusted from the next connection on."""
+    monkeypatch.setattr(client_module, "_REUSE_IDLE_SECONDS", -1.0)
+    trusted = tmp_path / "trusted.pem"
+    trustme.CA().cert_pem.write_to_path(str(trusted))
+    os.utime(trusted, (1.0, 1.0))
+    with (
+        RawServer(say(answer()), tls) as server,
+        client_of(server.url("https", "localhost"), ca_bundle=trusted) as client,
+    ):
+        assert "is not trusted" in message_of(client.submit_job(BODY))
+        trusted.write_bytes(bundle.read_bytes())
+        assert client.submit_job(BODY) == Accepted("12")
+
+
 def test_refuses_a_server_without_tls() -> None:
     """An answer that is not TLS is a wrong URL."""
     with RawServer(say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reads=False) as server:
