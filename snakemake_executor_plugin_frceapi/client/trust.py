@@ -109,7 +109,7 @@ def _certificates(config: ClientConfig, environ: Mapping[str, str]) -> tuple[str
     paths = ssl.get_default_verify_paths()
     candidates = (environ.get(paths.openssl_cafile_env), *_SYSTEM_BUNDLES, paths.cafile)
     found = next((place for place in candidates if place and Path(place).is_file()), None)
-    return "the system's store", found or _of_certifi()
+    return "the system's store (there is no --frceapi-ca-bundle)", found or _of_certifi()
 
 
 def _of_certifi() -> str:
