@@ -30,6 +30,7 @@ WALL_CLOCK_USES = {
     ("client.calls", "datetime.now"): "how long a service asks to wait, which has a limit",
     ("client.handshake", "datetime.now"): "how far it is from the service's",
     ("client.handshake", "fromtimestamp"): "for people",
+    ("client.trust", "st_mtime_ns"): "whether certificates are others than those that were read, never which are newer",
     ("doctor.connection", "astimezone"): "for people",
     ("doctor.probe", "time.time"): "for people",
     ("identity", "st_mtime_ns"): "whether an input is the same file, never which is older",
