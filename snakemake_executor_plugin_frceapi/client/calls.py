@@ -67,8 +67,9 @@ class Client:
         # A proxy must not see the secret of a sandbox, and cannot reach this machine's loopback address anyway.
         proxies = {} if is_loopback(config.base_url) else get_environ_proxies(config.base_url, no_proxy=None)
         self._route = Route(config.connect_timeout_seconds, proxies)
-        is_encrypted = urlsplit(config.base_url).scheme == "https"
-        self._trust = Trust(config, os.environ) if is_encrypted else None
+        # A sandbox needs none, but a setting that is wrong is told with it as well.
+        needs_trust = config.ca_bundle is not None or urlsplit(config.base_url).scheme == "https"
+        self._trust = Trust(config, os.environ) if needs_trust else None
         self._mask = PathMask(config.base_url)
         self._mask.install()
         self._warmth = Warmth()

@@ -396,6 +396,8 @@ def test_names_a_bundle_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.
     """The client is not even made, and the message says where the name came from."""
     with pytest.raises(ConfigurationFault, match=r"--frceapi-ca-bundle is '.*none\.pem'"):
         Client(ClientConfig("https://api.example.org", ca_bundle=tmp_path / "none.pem"))
+    with pytest.raises(ConfigurationFault, match=r"--frceapi-ca-bundle is '.*none\.pem'"):
+        Client(ClientConfig("http://127.0.0.1:8080", auth="none", ca_bundle=tmp_path / "none.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "none.pem")
     with pytest.raises(ConfigurationFault, match=r"REQUESTS_CA_BUNDLE is 'none\.pem'"):
         Client(ClientConfig("https://api.example.org"))
