@@ -197,11 +197,12 @@ class Journal:
 
     def close(self) -> None:
         """End the journal, and remove it if nothing is left open; the next run does what this one cannot."""
-        with self._lock, suppress(OSError):
+        with self._lock:
             if not self._open_tokens:
-                self.path.unlink(missing_ok=True)
-        with self._lock, suppress(OSError):
-            self._file.close()
+                with suppress(OSError):
+                    self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._file.close()
 
 
 def _later_lines(entry: Entry) -> Iterator[bytes]:

@@ -18,11 +18,7 @@ from requests.utils import get_environ_proxies
 
 from snakemake_executor_plugin_frceapi.auth import NegotiateAuth, Warmth, negotiate_auth
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline, WatchedAdapter
-from snakemake_executor_plugin_frceapi.client.endpoint import (
-    ClientConfig,
-    is_loopback,
-    public_url,
-)
+from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, is_loopback, public_url
 from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Request, Route, exchange
 from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
 from snakemake_executor_plugin_frceapi.client.trust import Trust

@@ -19,11 +19,7 @@ from urllib.parse import urlsplit
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 
-from snakemake_executor_plugin_frceapi.client.endpoint import (
-    ClientConfig,
-    is_loopback,
-    public_url,
-)
+from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, is_loopback, public_url
 from snakemake_executor_plugin_frceapi.client.exchange import PROXY_REMEDY, unreached
 from snakemake_executor_plugin_frceapi.client.trust import Trust
 from snakemake_executor_plugin_frceapi.errors import TransientFault
