@@ -105,8 +105,7 @@ class Canceller:
                 gone |= _ended_by_listing(alive, listings.pop()) if listings else set()
                 for token in gone:
                     del alive[token]
-                    self._spool.forget_end(token)
-                    self._spool.remove_job(token)
+                    self._spool.erase(token)
                 if not alive or time.monotonic() >= until:
                     break
                 time.sleep(min(_LOOK_SECONDS, max(0.0, until - time.monotonic())))

@@ -223,6 +223,14 @@ class Spool:
         """Remove everything of a submission whose job has ended by itself."""
         run_directory.remove(self.job_directory(token))
 
+    def erase(self, token: str) -> None:
+        """Remove everything of a submission and its end, which its job may be about to list.
+
+        The end goes last: a job finds nothing to list any more once its run directory is gone.
+        """
+        self.remove_job(token)
+        self.forget_end(token)
+
     def tokens(self) -> set[str]:
         """Return the tokens of which a run directory or an end is left."""
         found = (path.name for directory in (self._jobs, self._done) for path in _listdir(directory))
@@ -241,8 +249,7 @@ class Spool:
         self.order_cancel(token)
         start, end = self.start(token), self.latest_end(token)
         if self.claimed_by(token) is None or (end is not None and (start is None or start.restart <= end.restart)):
-            self.forget_end(token)
-            self.remove_job(token)
+            self.erase(token)
 
     def has_jobs(self) -> bool:
         """Return whether a run directory is left."""

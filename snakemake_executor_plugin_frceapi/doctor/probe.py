@@ -101,8 +101,7 @@ class Probe:
                 yield from self._watched(outcome.external_jobid)
         finally:
             self._spool.order_cancel(self._token)
-            self._spool.forget_end(self._token)
-            self._spool.remove_job(self._token)
+            self._spool.erase(self._token)
             if not (self._spool.has_jobs() or journals(self._spool.directory)):
                 self._spool.remove_shared()
 

@@ -136,6 +136,22 @@ def test_shows_no_run_directory_that_is_written_or_removed_in_part(
     assert spool.tokens() == set()
 
 
+def test_erases_an_end_that_is_listed_meanwhile(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that has recorded its end lists it a moment later; that leaves nothing behind."""
+    end = write_job(spool, "t") / "end.7.0"
+    end.write_text(END)
+    move = Path.rename
+
+    def listed_at_last(path: Path, target: Path) -> Path:
+        spool.done_entry("t").hardlink_to(end)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "rename", listed_at_last)
+    spool.erase("t")
+
+    assert spool.tokens() == set()
+
+
 def test_writes_a_run_directory_once(spool: Spool) -> None:
     """What is posted again finds the run directory as its job may know it."""
     directory = write_job(spool, "t")
