@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -67,6 +68,22 @@ def endless(before: bytes, piece: bytes) -> Handler:
         connection.sendall(before)
         while True:
             connection.sendall(piece)
+
+    return handle
+
+
+def tunnel(port: int) -> Handler:
+    """Return a handler that is a proxy: it connects each client to a port of this machine, wherever it wants to go."""
+
+    def handle(connection: socket.socket, number: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            ends = {connection: far, far: connection}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    if not (data := end.recv(65536)):
+                        raise ConnectionAbortedError
+                    ends[end].sendall(data)
 
     return handle
 

@@ -14,13 +14,11 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from requests.utils import get_environ_proxies
-
 from snakemake_executor_plugin_frceapi.auth import NegotiateAuth, Warmth, negotiate_auth
-from snakemake_executor_plugin_frceapi.client.deadline import Deadline, WatchedAdapter
-from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, is_loopback, public_url
-from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Request, Route, exchange
-from snakemake_executor_plugin_frceapi.client.secrecy import PathMask
+from snakemake_executor_plugin_frceapi.client.connection import Connection
+from snakemake_executor_plugin_frceapi.client.deadline import Deadline
+from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, public_url
+from snakemake_executor_plugin_frceapi.client.exchange import LostExchange, Reply, Request, exchange
 from snakemake_executor_plugin_frceapi.client.trust import Trust
 from snakemake_executor_plugin_frceapi.errors import ServiceError, TransientFault
 from snakemake_executor_plugin_frceapi.job import Listing, NotSent, SubmitOutcome, Unknown
@@ -34,8 +32,8 @@ _REUSE_IDLE_SECONDS = 2.0
 class _Line:
     """What one thread keeps: its connection, its authentication, and when it last used them."""
 
-    def __init__(self, auth: NegotiateAuth | None, trust: Trust | None) -> None:
-        self.adapter = WatchedAdapter(trust)
+    def __init__(self, connection: Connection, auth: NegotiateAuth | None) -> None:
+        self.connection = connection
         self.auth = auth
         self._used_at = time.monotonic()
 
@@ -43,7 +41,7 @@ class _Line:
         """Drop a connection that has been idle for long enough to be closed by the server."""
         now = time.monotonic()
         if now - self._used_at > _REUSE_IDLE_SECONDS:
-            self.adapter.close()
+            self.connection.close()
 
     def touch(self) -> None:
         """Note that the connection has just been used."""
@@ -60,14 +58,10 @@ class Client:
             ConfigurationFault: the certificates that are to be trusted cannot be read, or there are none.
         """
         self._config = config
-        # A proxy must not see the secret of a sandbox, and cannot reach this machine's loopback address anyway.
-        proxies = {} if is_loopback(config.base_url) else get_environ_proxies(config.base_url, no_proxy=None)
-        self._route = Route(config.connect_timeout_seconds, proxies)
         # A sandbox needs none, but a setting that is wrong is told with it as well.
-        needs_trust = config.ca_bundle is not None or urlsplit(config.base_url).scheme == "https"
-        self._trust = Trust(config, os.environ) if needs_trust else None
-        self._mask = PathMask(config.base_url)
-        self._mask.install()
+        is_encrypted = urlsplit(config.base_url).scheme == "https"
+        trust = Trust(config, os.environ) if is_encrypted or config.ca_bundle is not None else None
+        self._context = trust.context if trust is not None and is_encrypted else None
         self._warmth = Warmth()
         self._local = threading.local()
         self._lines: WeakSet[_Line] = WeakSet()
@@ -113,21 +107,19 @@ class Client:
         return _answer(url, reply)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections of all threads, none of which may be calling."""
         with self._lock:
             for line in self._lines:
-                line.adapter.close()
-        self._mask.remove()
+                line.connection.close()
 
     def _call(self, method: str, url: str, body: bytes | None, seconds: float, max_bytes: int) -> Reply:
         line = self._line()
         line.freshen()
         with Deadline(seconds) as deadline:
-            reply = exchange(line.adapter, self._prepared(line, method, url, body), self._route, deadline, max_bytes)
+            reply = exchange(line.connection, self._prepared(line, method, url, body), deadline, max_bytes)
             if reply.status_code == 401 and line.auth is not None:
                 # There is a ticket, or there would be no token: perhaps just this one came too late.
-                again = self._prepared(line, method, url, body)
-                reply = exchange(line.adapter, again, self._route, deadline, max_bytes)
+                reply = exchange(line.connection, self._prepared(line, method, url, body), deadline, max_bytes)
         line.touch()
         return reply
 
@@ -146,7 +138,7 @@ class Client:
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)
         if line is None:
-            line = self._local.line = _Line(self._auth(), self._trust)
+            line = self._local.line = _Line(Connection(self._config, self._context), self._auth())
             with self._lock:
                 self._lines.add(line)
         return line

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
+from urllib3.util.ssltransport import SSLTransport
 
-from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, is_loopback, public_url
-from snakemake_executor_plugin_frceapi.client.exchange import PROXY_REMEDY, unreached
+from snakemake_executor_plugin_frceapi.client.causes import unreached
+from snakemake_executor_plugin_frceapi.client.connection import Connection, proxy_of
+from snakemake_executor_plugin_frceapi.client.deadline import Deadline
+from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, public_url
 from snakemake_executor_plugin_frceapi.client.trust import Trust
-from snakemake_executor_plugin_frceapi.errors import TransientFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +63,18 @@ class Greeting:
     answered: datetime
 
 
-def proxy_of(config: ClientConfig) -> str:
-    """Return the URL of the proxy that requests go through, empty if there is none; it may hold a password."""
-    if is_loopback(config.base_url):
-        return ""
-    return select_proxy(config.base_url, get_environ_proxies(config.base_url, no_proxy=None)) or ""
-
-
 def addresses(config: ClientConfig) -> list[str]:
     """Look up the host, or the proxy where there is one.
 
     Raises:
         ServiceError: it has no address.
     """
-    parts = urlsplit(proxy_of(config) or config.base_url)
+    proxy = proxy_of(config)
+    parts = urlsplit(proxy or config.base_url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as err:
-        raise unreached(err, public_url(config.base_url), _shown_proxy(config)) from None
+        raise unreached(err, public_url(config.base_url), public_url(proxy) if proxy else "") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -94,11 +88,9 @@ def shake_hands(config: ClientConfig, *, trusting: bool = True) -> Handshake:
     Raises:
         ServiceError: the host cannot be reached, or its certificate is not trusted.
     """
-    with closing(_connection(config, _context(config, trusting=trusting))) as connection:
-        _connect(connection, config)
-        assert isinstance(connection.sock, ssl.SSLSocket)
-        version = connection.sock.version() or ""
-        chain = _chain(connection.sock)
+    with _opened(config, _context(config, trusting=trusting)) as connection:
+        version = connection.tls.version() or ""
+        chain = _chain(connection.tls)
     last = chain[-1] if chain else {}
     return Handshake(
         version,
@@ -115,61 +107,39 @@ def greet(config: ClientConfig) -> Greeting:
         ServiceError: there is no answer.
     """
     encrypted = urlsplit(config.base_url).scheme == "https"
-    with closing(_connection(config, _context(config) if encrypted else None)) as connection:
-        _connect(connection, config)
+    with _opened(config, _context(config) if encrypted else None) as connection:
         asked = datetime.now(UTC)
         try:
-            connection.request("GET", urlsplit(config.url_of("query_status")).path)
-            answer = connection.getresponse()
+            answer = connection.ask("GET", urlsplit(config.url_of("query_status")).path, {})
         except (OSError, HTTPException, ValueError) as err:
-            raise unreached(err, public_url(config.base_url), _shown_proxy(config)) from None
-        said = {name: answer.getheader(name) or "" for name in ("WWW-Authenticate", "Date", "Server")}
+            raise unreached(err, public_url(config.base_url)) from None
+    said = {name: answer.getheader(name) or "" for name in ("WWW-Authenticate", "Date", "Server")}
     answered = datetime.now(UTC)
     return Greeting(answer.status, said["WWW-Authenticate"], said["Date"], said["Server"], asked, answered)
 
 
-def _shown_proxy(config: ClientConfig) -> str:
-    proxy = proxy_of(config)
-    return public_url(proxy) if proxy else ""
+@contextmanager
+def _opened(config: ClientConfig, context: Callable[[], ssl.SSLContext] | None) -> Iterator[Connection]:
+    with closing(Connection(config, context)) as connection, Deadline(config.status_deadline_seconds) as deadline:
+        connection.open(config.base_url, deadline)
+        yield connection
 
 
-def _context(config: ClientConfig, *, trusting: bool = True) -> ssl.SSLContext:
+def _context(config: ClientConfig, *, trusting: bool = True) -> Callable[[], ssl.SSLContext]:
     context = Trust(config, os.environ).context()
     if not trusting:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+    return lambda: context
 
 
-def _connection(config: ClientConfig, context: ssl.SSLContext | None) -> HTTPConnection:
-    target, proxy, seconds = urlsplit(config.base_url), proxy_of(config), config.connect_timeout_seconds
-    ends = urlsplit(proxy or config.base_url)
-    if context is None:
-        return HTTPConnection(ends.hostname or "", ends.port, timeout=seconds)
-    connection = HTTPSConnection(ends.hostname or "", ends.port, timeout=seconds, context=context)
-    if proxy:
-        connection.set_tunnel(target.hostname or "", target.port, HTTPAdapter().proxy_headers(proxy))
-    return connection
-
-
-def _connect(connection: HTTPConnection, config: ClientConfig) -> None:
-    shown, proxy = public_url(config.base_url), _shown_proxy(config)
-    try:
-        connection.connect()
-    except (OSError, HTTPException, ValueError) as err:
-        if "Tunnel connection failed" in str(err):
-            raise TransientFault(
-                f"cannot reach {shown}: the proxy {proxy} does not connect to it ({err}); {PROXY_REMEDY}"
-            ) from None
-        raise unreached(err, shown, proxy) from None
-
-
-def _chain(connection: ssl.SSLSocket) -> Sequence[Mapping[str, Any]]:
+def _chain(connection: ssl.SSLSocket | SSLTransport) -> Sequence[Mapping[str, Any]]:
     """The certificates that the server sent, as `ssl.SSLSocket.getpeercert` has them; none where that is not known.
 
     That method tells nothing of a certificate that is not trusted, and Python has no public one that does.
     """
+    made: Any = connection.sslobj if isinstance(connection, SSLTransport) else connection
     try:
-        return [found.get_info() for found in connection._sslobj.get_unverified_chain() or ()]  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+        return [found.get_info() for found in made._sslobj.get_unverified_chain() or ()]  # noqa: SLF001 - see above
     except AttributeError:
         return []
 

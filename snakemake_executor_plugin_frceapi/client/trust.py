@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-
-from urllib3.util.ssl_ import create_urllib3_context
 
 from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault
@@ -23,20 +21,11 @@ _SYSTEM_BUNDLES = (
 update-ca-trust(8)."""
 
 
-class SharedContext(ssl.SSLContext):
-    """What connections of several threads are made with; made once, it stays as it is.
-
-    To read the hundred and more certificates of a system's store takes as long as twenty submissions.
-    """
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """Do nothing: urllib3 asks for the same again before each handshake, while other threads read the old ones."""
-
-
 class Trust:
     """What connections are made with, which are trusted by certificates; those are read anew when they have changed.
 
-    Its methods may be called from any thread.
+    To read the hundred and more of a system's store takes as long as twenty submissions. The methods may be called from
+    any thread.
 
     Args:
         config: how to reach the service.
@@ -52,7 +41,7 @@ class Trust:
         self._changed = self._last_change()
         self._context = self._read()
 
-    def context(self) -> SharedContext:
+    def context(self) -> ssl.SSLContext:
         """Return what the next connection is made with; certificates that cannot be read just now change nothing."""
         with self._lock:
             changed = self._last_change()
@@ -68,22 +57,15 @@ class Trust:
         except OSError:
             return None
 
-    def _read(self) -> SharedContext:
-        usual = create_urllib3_context()
-        context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = usual.minimum_version
-        context.options, context.verify_flags = usual.options, usual.verify_flags
-        context.hostname_checks_common_name = usual.hostname_checks_common_name
+    def _read(self) -> ssl.SSLContext:
         file, directory = (None, self._place) if Path(self._place).is_dir() else (self._place, None)
         try:
-            context.load_verify_locations(cafile=file, capath=directory)
+            return ssl.create_default_context(cafile=file, capath=directory)
         except OSError:
             raise ConfigurationFault(
                 f"{self._name} is {self._place!r}, which holds no certificate: "
                 "give the PEM file of the site's authority"
             ) from None
-        ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
-        return context
 
 
 def trusted_certificates(config: ClientConfig, environ: Mapping[str, str]) -> str:

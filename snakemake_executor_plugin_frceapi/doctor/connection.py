@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from snakemake_executor_plugin_frceapi.auth import ticket_status
 from snakemake_executor_plugin_frceapi.client import ClientConfig, public_url
 from snakemake_executor_plugin_frceapi.client.calls import Client
+from snakemake_executor_plugin_frceapi.client.connection import proxy_of
 from snakemake_executor_plugin_frceapi.client.handshake import (
     Greeting,
     Handshake,
     addresses,
     greet,
-    proxy_of,
     shake_hands,
 )
 from snakemake_executor_plugin_frceapi.client.trust import trusted_certificates

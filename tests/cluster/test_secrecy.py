@@ -41,8 +41,10 @@ _SNAKEFILE = """
 
 _LOG_EVERYTHING = """\
 import logging
+import sys
 
 logging.basicConfig(filename={file!r}, level=logging.DEBUG)
+logging.debug(sys.orig_argv)
 """
 
 _TOKEN = re.compile(rb"Negotiate +[A-Za-z0-9+/=]{16}|YII[A-Za-z0-9+/]{40}")
@@ -115,7 +117,7 @@ def test_logs_hold_nothing_secret(desk: Desk, python_log: Path, end: str) -> Non
 
     assert result.exit_code == (0 if end == "true" else 1), result.output
     assert desk.read("seen").split()[0] == _ARRIVED
-    assert "POST /hpcapi/submit_job" in python_log.read_text("utf-8")
+    assert "'-m', 'snakemake_executor_plugin_frceapi.courier'" in python_log.read_text("utf-8")
     for place in (desk.directory.parent, desk.rig.directory):
         assert files_with(place, _TOKEN) == []
         for value in _VALUES.values():

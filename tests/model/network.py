@@ -33,6 +33,9 @@ class _Connection(socket.socket):
         self._far.close()
         return super().makefile(*args, **kwargs)  # type: ignore[no-any-return]  # as above
 
+    def setsockopt(self, *_: Any) -> None:
+        """Take the options of TCP, which this kind of socket has not."""
+
     def close(self) -> None:
         """Close both ends."""
         self._far.close()
@@ -51,7 +54,7 @@ def network(connect: Callable[[], Answer]) -> Iterator[None]:
         return _Connection(connect())
 
     with (
-        patch("urllib3.util.connection.create_connection", create_connection),
+        patch("snakemake_executor_plugin_frceapi.client.connection.create_connection", create_connection),
         patch("snakemake_executor_plugin_frceapi.client.deadline._ALARM", _NoAlarm()),
     ):
         yield
