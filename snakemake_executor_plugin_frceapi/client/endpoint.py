@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -95,6 +96,7 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=16)
 def public_url(url: str) -> str:
     """Return a URL as it may be shown: no user name or password, no query, no secret of a sandbox."""
     parts = _split(url)
