@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -103,10 +103,11 @@ def _serve(start: Start, about: str, fate: str) -> int:
         about: what runs the jobs, for the line that is printed.
         fate: what becomes of the jobs at the end, likewise.
     """
-    over = threading.Event()
+    # Not an event: one that is set while the thread that is interrupted begins to wait for it locks both up.
+    ends = SimpleQueue[int]()
 
-    def end(_: int, __: FrameType | None) -> None:
-        over.set()
+    def end(number: int, _: FrameType | None) -> None:
+        ends.put(number)
 
     with _handled(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP), _started(start) as sandbox:
         click.echo(f"export {URL_VARIABLE}={sandbox.url}")
@@ -115,7 +116,7 @@ def _serve(start: Start, about: str, fate: str) -> int:
             f"Ctrl-C here ends the sandbox {fate}",
             err=True,
         )
-        over.wait()
+        ends.get()
     return 0
 
 
