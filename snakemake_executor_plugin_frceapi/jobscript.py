@@ -77,7 +77,7 @@ class RunSettings:
     upstream: Sequence[Path] = ()
     upstream_seconds: int = 90
     heartbeat: Path | None = None
-    gate_pause_seconds: float = 0.2
+    gate_pause_seconds: float = 0.1
     follows_owner: bool = False
     silence_seconds: int = 300
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 LONGEST_PAUSE_SECONDS = 1.0
-_SHORTEST_PAUSE_SECONDS = 0.2
+_SHORTEST_PAUSE_SECONDS = 0.1
 _MOST_OF_THE_TIME = 0.05
 _MOMENT_SECONDS = 0.1
 """Time between two rounds in which what comes in a burst is gathered: each round has a cost of its own."""

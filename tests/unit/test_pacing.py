@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize(
-    ("cost", "pause"), [(0.0, 0.2), (0.001, 0.2), (0.01, 0.2), (0.02, 0.4), (0.04, 0.8), (0.05, 1.0), (7.0, 1.0)]
+    ("cost", "pause"), [(0.0, 0.1), (0.001, 0.1), (0.01, 0.2), (0.02, 0.4), (0.04, 0.8), (0.05, 1.0), (7.0, 1.0)]
 )
 def test_pauses_longer_when_a_round_costs_more(cost: float, pause: float, clock: Clock) -> None:
     """Rounds take a twentieth of the time, and at least a second lies between two that are slow."""
