@@ -54,6 +54,7 @@ def requote(text: str) -> str:
     """Quote an argument string of Snakemake's anew, for a POSIX shell."""
     return quote(words(text))
 
+
 _FOR_ONE_JOB = ("--force-use-threads", "--max-jobs-per-timespan", "100/0s")
 """A spawned Snakemake looks whether more may begin when the timespan is over, a second, and does not end before that.
 Where a single job is all that there is to do, nothing is limited by it; in a group, jobs may wait for others."""

@@ -1,12 +1,10 @@
-"""The Kerberos libraries: loaded late, kept quiet, and never waited for without a limit."""
+"""The Kerberos library: loaded late, and never waited for without a limit."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from importlib import import_module
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -24,31 +22,15 @@ def load_gssapi() -> Any:
     Raises:
         ConfigurationFault: it, or the system's Kerberos library beneath, is missing or broken.
     """
-    return _load("gssapi")
-
-
-def load_negotiation() -> Any:
-    """Return the module requests_gssapi, with which come an HTTP library and gssapi.
-
-    Raises:
-        ConfigurationFault: one of them, or the system's Kerberos library beneath, is missing or broken.
-    """
-    # It prints two tracebacks for each failure, and some of its methods print whole tokens where debugging is on.
-    logger = logging.getLogger("requests_gssapi")
-    if logger.level != logging.CRITICAL:  # to set it makes all loggers of the process work out anew what they log
-        logger.setLevel(logging.CRITICAL)
-    return _load("requests_gssapi")
-
-
-def _load(name: str) -> Any:
     try:
-        return import_module(name)
+        import gssapi
     except (ImportError, OSError) as err:
         raise ConfigurationFault(
             f"the Kerberos library cannot be loaded ({' '.join(str(err).split())}): install "
             "libkrb5-dev gcc python3-dev (Debian, Ubuntu) or krb5-devel gcc python3-devel (Fedora, RHEL), "
-            "then `pip install requests-gssapi`; or python-gssapi from conda-forge"
+            "then `pip install gssapi`; or python-gssapi from conda-forge"
         ) from err
+    return gssapi
 
 
 class Watchdog:

@@ -1,23 +1,30 @@
 """The Negotiate header (RFC 4559), sent with the first request and to one host only.
 
-requests-gssapi's own way would send each request twice, repeat it after a 401, follow redirects with a token for
-another host, and hide every Kerberos failure behind a 401. So only its token is used.
+The ways of HTTP libraries send each request twice, repeat it after a 401, follow redirects with a token for another
+host, and hide every Kerberos failure behind a 401. So only the token is made here, by GSSAPI itself.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
+from typing import Any
 from urllib.parse import urlsplit
 
-from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_negotiation
+from snakemake_executor_plugin_frceapi.auth.library import KERBEROS_DEADLINE_SECONDS, Watchdog, load_gssapi
 from snakemake_executor_plugin_frceapi.auth.ticket import inspect_ticket
 from snakemake_executor_plugin_frceapi.errors import ConfigurationFault, ServiceError, TicketFault, TransientFault
 
 WARM_SECONDS = 0.5
 """For how long after a token the next ones ask no KDC: the service's ticket is in the cache. A thread of its own for
 each would take a fourth of the time of a submission. Rounds are further apart, so a KDC that falls silent is told."""
+
+_SPNEGO = (1, 3, 6, 1, 5, 5, 2)
+"""The mechanism of the Negotiate header (RFC 4178)."""
 
 _MINOR_TEXT = re.compile(r"Minor \(\d+\): (.*)", re.DOTALL)
 _SERVER_UNKNOWN = re.compile(r"Server (\S+) not found in Kerberos database")
@@ -29,9 +36,11 @@ class Warmth:
 
     Attributes:
         until: monotonic time in seconds until which no KDC is asked.
+        credentials: those of the user, which are looked up once until then.
     """
 
     until = -inf
+    credentials: Any = None
 
 
 class NegotiateAuth:
@@ -68,19 +77,29 @@ class NegotiateAuth:
                 "check --frceapi-url"
             )
         if time.monotonic() < self._warmth.until:
-            return self._token()
-        header = self._watchdog.run(self._token)
+            return self._header(self._warmth.credentials)
+        header, self._warmth.credentials = self._watchdog.run(self._first_header)
         self._warmth.until = time.monotonic() + WARM_SECONDS
         return header
 
-    def _token(self) -> str:
-        requests_gssapi = load_negotiation()
-        maker = requests_gssapi.HTTPSPNEGOAuth(
-            mutual_authentication=requests_gssapi.DISABLED, target_name=self._target_name, delegate=False
-        )
+    def _first_header(self) -> tuple[str, Any]:
+        with self._telling_faults() as gssapi:
+            credentials = gssapi.Credentials(usage="initiate")
+        return self._header(credentials), credentials
+
+    def _header(self, credentials: Any) -> str:
+        with self._telling_faults() as gssapi:
+            name = gssapi.Name(self._target_name, gssapi.NameType.hostbased_service)
+            mechanism = gssapi.OID.from_int_seq(_SPNEGO)
+            context = gssapi.SecurityContext(name=name, creds=credentials, mech=mechanism, usage="initiate", flags=())
+            return f"Negotiate {b64encode(context.step()).decode()}"
+
+    @contextmanager
+    def _telling_faults(self) -> Iterator[Any]:
+        gssapi = load_gssapi()
         try:
-            return str(maker.generate_request_header(None, self._host, is_preemptive=True))
-        except requests_gssapi.exceptions.SPNEGOExchangeError as err:
+            yield gssapi
+        except gssapi.exceptions.GSSError as err:
             raise _fault(str(err), self._target_name) from err
 
 

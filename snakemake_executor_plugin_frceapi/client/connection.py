@@ -1,27 +1,27 @@
 """A connection to the service, through a proxy where the environment names one, that is kept alive between requests.
 
 The standard library sends and reads. What requests and urllib3 add to that, pools, redirects, cookies and retries, is
-of no use here.
+of no use here, and importing them takes longer than a call; only where there is a proxy are they needed.
 """
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from socket import create_connection
 from ssl import SSLContext, SSLSocket
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
-
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
-from urllib3.util.ssltransport import SSLTransport
-from urllib3.util.wait import wait_for_read
+from urllib.request import getproxies
 
 from snakemake_executor_plugin_frceapi.client.causes import no_proxy, unreached
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline
 from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, is_loopback, public_url
+
+if TYPE_CHECKING:
+    from urllib3.util.ssltransport import SSLTransport
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -29,8 +29,10 @@ _PORTS = {"http": 80, "https": 443}
 def proxy_of(config: ClientConfig) -> str:
     """Return the URL of the proxy that requests go through, empty if there is none; it may hold a password."""
     # A proxy must not see the secret of a sandbox, and cannot reach this machine's loopback address anyway.
-    if is_loopback(config.base_url):
+    if is_loopback(config.base_url) or not getproxies():
         return ""
+    from requests.utils import get_environ_proxies, select_proxy
+
     found = select_proxy(config.base_url, get_environ_proxies(config.base_url, no_proxy=None)) or ""
     return found if "://" in found or not found else f"http://{found}"
 
@@ -52,8 +54,7 @@ class Connection:
     def tls(self) -> SSLSocket | SSLTransport:
         """The TLS of the open connection."""
         assert self._wire is not None
-        assert isinstance(self._wire.sock, SSLSocket | SSLTransport)
-        return self._wire.sock
+        return cast("SSLSocket | SSLTransport", self._wire.sock)
 
     def open(self, url: str, deadline: Deadline) -> None:
         """Connect, unless there is a connection that the other end has kept open.
@@ -131,7 +132,7 @@ class _Wire(HTTPConnection):
         super().__init__(reached.hostname or "", port, timeout=config.connect_timeout_seconds)
         self.default_port = _PORTS[target.scheme]
         if proxy:
-            self.set_tunnel(self._name, target.port or self.default_port, HTTPAdapter().proxy_headers(proxy))
+            self.set_tunnel(self._name, target.port or self.default_port, _proxy_headers(proxy))
         self.is_through = False
         self._context = context
         self._deadline = deadline
@@ -142,7 +143,11 @@ class _Wire(HTTPConnection):
     @property
     def is_alive(self) -> bool:
         """Whether neither end has closed it. Between requests, the other end has nothing to say but that."""
-        return self.sock is not None and not wait_for_read(self.sock, timeout=0.0)
+        if self.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
 
     def obey(self, deadline: Deadline) -> None:
         """Let this deadline end what takes too long.
@@ -198,8 +203,16 @@ class _Wire(HTTPConnection):
         return sock
 
 
+def _proxy_headers(proxy: str) -> Mapping[str, str]:
+    from requests.adapters import HTTPAdapter
+
+    return HTTPAdapter().proxy_headers(proxy)
+
+
 def _secured(sock: socket.socket, context: SSLContext, name: str) -> SSLSocket | SSLTransport:
     # The standard library knows no TLS within that to a proxy.
     if isinstance(sock, SSLSocket):
+        from urllib3.util.ssltransport import SSLTransport
+
         return SSLTransport(sock, context, server_hostname=name)
     return context.wrap_socket(sock, server_hostname=name)

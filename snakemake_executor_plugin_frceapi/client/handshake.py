@@ -16,8 +16,6 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from urllib3.util.ssltransport import SSLTransport
-
 from snakemake_executor_plugin_frceapi.client.causes import unreached
 from snakemake_executor_plugin_frceapi.client.connection import Connection, proxy_of
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline
@@ -132,12 +130,12 @@ def _context(config: ClientConfig, *, trusting: bool = True) -> Callable[[], ssl
     return lambda: context
 
 
-def _chain(connection: ssl.SSLSocket | SSLTransport) -> Sequence[Mapping[str, Any]]:
+def _chain(connection: Any) -> Sequence[Mapping[str, Any]]:
     """The certificates that the server sent, as `ssl.SSLSocket.getpeercert` has them; none where that is not known.
 
     That method tells nothing of a certificate that is not trusted, and Python has no public one that does.
     """
-    made: Any = connection.sslobj if isinstance(connection, SSLTransport) else connection
+    made: Any = connection if isinstance(connection, ssl.SSLSocket) else connection.sslobj
     try:
         return [found.get_info() for found in made._sslobj.get_unverified_chain() or ()]  # noqa: SLF001 - see above
     except AttributeError:

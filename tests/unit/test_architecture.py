@@ -249,7 +249,18 @@ def test_importing_package_is_light(tmp_path: Path, broken: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert {"gssapi", "requests", "requests_gssapi", "urllib3", "werkzeug", "psutil"}.isdisjoint(done.stdout.split())
+    assert {"gssapi", "requests", "urllib3", "werkzeug", "psutil"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["courier.__main__", "cli"])
+def test_programs_load_little(module: str) -> None:
+    """The courier and the console command start without Snakemake's interface, and without what only a proxy needs."""
+    program = f"import sys, {PACKAGE}.{module}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))\n"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert PACKAGE in loaded
+    assert {"asyncio", "requests", "snakemake_interface_executor_plugins", "urllib3"}.isdisjoint(loaded)
 
 
 def test_tracked_files_name_no_registry_and_no_machine() -> None:

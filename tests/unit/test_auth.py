@@ -1,12 +1,12 @@
-"""Tests of Kerberos: a fake in place of the libraries for what they answer, and the real ones without a ticket."""
+"""Tests of Kerberos: a fake in place of the library for what it answers, and the real one without a ticket."""
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,10 +47,6 @@ Valid starting     Expires            Service principal
 """
 
 
-class SPNEGOExchangeError(requests.RequestException):
-    """What the library raises when it gets no token."""
-
-
 class GSSError(Exception):
     """Root of GSSAPI's errors."""
 
@@ -61,42 +56,48 @@ class ExpiredCredentialsError(GSSError):
 
 
 class FakeKerberos:
-    """Stands for gssapi and requests_gssapi.
+    """Stands for gssapi.
 
     Attributes:
         failure: text with which no token is made, or None.
         lifetime: what is left of the ticket in seconds, None without limit, or the error that inspecting it raises.
         made: what each token was asked for.
+        looked_up: how often credentials were.
     """
 
     def __init__(self) -> None:
         self.failure: str | None = None
         self.lifetime: int | GSSError | None = 36_000
         self.made: list[dict[str, Any]] = []
+        self.looked_up = 0
         self.work: Callable[[], object] = list
 
-    def modules(self) -> dict[str, ModuleType]:
-        """Return the two modules."""
-        gssapi, spnego = ModuleType("gssapi"), ModuleType("requests_gssapi")
-        errors = SimpleNamespace(GSSError=GSSError, ExpiredCredentialsError=ExpiredCredentialsError)
-        vars(gssapi).update(Credentials=self._credentials, exceptions=errors)
-        vars(spnego).update(
-            DISABLED=3, HTTPSPNEGOAuth=self._auth, exceptions=SimpleNamespace(SPNEGOExchangeError=SPNEGOExchangeError)
+    def module(self) -> ModuleType:
+        """Return the module."""
+        gssapi = ModuleType("gssapi")
+        vars(gssapi).update(
+            Credentials=self._credentials,
+            Name=lambda name, kind: (kind, name),
+            NameType=SimpleNamespace(hostbased_service="service@host"),
+            OID=SimpleNamespace(from_int_seq=lambda numbers: ".".join(map(str, numbers))),
+            SecurityContext=self._context,
+            exceptions=SimpleNamespace(GSSError=GSSError, ExpiredCredentialsError=ExpiredCredentialsError),
         )
-        return {"gssapi": gssapi, "requests_gssapi": spnego}
+        return gssapi
 
-    def _auth(self, **asked: Any) -> Any:
-        def generate_request_header(response: object, host: str, *, is_preemptive: bool) -> str:
-            self.made.append({**asked, "host": host, "is_preemptive": is_preemptive, "response": response})
+    def _context(self, **asked: Any) -> Any:
+        def step() -> bytes:
+            self.made.append(asked)
             self.work()
             if self.failure is not None:
-                raise SPNEGOExchangeError(f"stepping context failed: Major (1): None, Minor (100001): {self.failure}")
-            return f"Negotiate {len(self.made)}"
+                raise GSSError(f"Major (1): None, Minor (100001): {self.failure}")
+            return f"token {len(self.made)}".encode()
 
-        return SimpleNamespace(generate_request_header=generate_request_header)
+        return SimpleNamespace(step=step)
 
     def _credentials(self, *, usage: str) -> Any:
         assert usage == "initiate"
+        self.looked_up += 1
         if isinstance(self.lifetime, GSSError):
             raise self.lifetime
         return SimpleNamespace(name="someone@EXAMPLE.ORG", lifetime=self.lifetime)
@@ -104,10 +105,9 @@ class FakeKerberos:
 
 @pytest.fixture
 def kerberos(monkeypatch: pytest.MonkeyPatch) -> FakeKerberos:
-    """Put the fake in place of the libraries, with a cache of its own and without klist."""
+    """Put the fake in place of the library, with a cache of its own and without klist."""
     fake = FakeKerberos()
-    for name, module in fake.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "gssapi", fake.module())
     monkeypatch.setenv("KRB5CCNAME", "FILE:/tmp/krb5cc_test")
     monkeypatch.setenv("PATH", "")
     return fake
@@ -127,36 +127,41 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
     return write
 
 
+def header(number: int) -> str:
+    """Return the header that holds the fake's token of that number."""
+    return f"Negotiate {b64encode(f'token {number}'.encode()).decode()}"
+
+
 def test_sends_a_token_with_the_first_request(kerberos: FakeKerberos) -> None:
     """The header is there before anything is sent, for the URL's host, and not forwarded."""
-    assert negotiate_auth(HOST, None)(URL) == "Negotiate 1"
-    assert kerberos.made == [
-        {
-            "mutual_authentication": 3,
-            "target_name": f"HTTP@{HOST}",
-            "delegate": False,
-            "host": HOST,
-            "is_preemptive": True,
-            "response": None,
-        }
-    ]
+    assert negotiate_auth(HOST, None)(URL) == header(1)
+    (asked,) = kerberos.made
+    assert asked.pop("creds").name == "someone@EXAMPLE.ORG"
+    assert asked == {
+        "name": ("service@host", f"HTTP@{HOST}"),
+        "mech": "1.3.6.1.5.5.2",
+        "usage": "initiate",
+        "flags": (),
+    }
 
 
 def test_asks_for_the_named_service(kerberos: FakeKerberos) -> None:
     """The target name wins over the host of the URL."""
     negotiate_auth(HOST.upper(), "HTTP@node1.example.org")(URL)
 
-    assert kerberos.made[0]["target_name"] == "HTTP@node1.example.org"
+    assert kerberos.made[0]["name"] == ("service@host", "HTTP@node1.example.org")
 
 
 def test_makes_each_token_with_an_object_of_its_own(kerberos: FakeKerberos) -> None:
-    """Threads that share an authentication share no context."""
+    """Threads that share an authentication share no context, and credentials for half a second."""
     auth = negotiate_auth(HOST, None)
+    auth(URL)
     with ThreadPoolExecutor(4) as pool:
         headers = list(pool.map(auth, [URL] * 20))
 
-    assert len(kerberos.made) == 20
+    assert len(kerberos.made) == 21
     assert len(headers) == 20
+    assert kerberos.looked_up < 20
 
 
 @pytest.mark.parametrize("url", ["https://other.example.org/", f"http://{HOST}/", f"https://{HOST}.example.com/"])
@@ -327,7 +332,7 @@ def test_bounds_the_wait_for_a_silent_kdc(kerberos: FakeKerberos) -> None:
             auth(URL)
     assert len(kerberos.made) == 1
     answered.set()
-    assert NegotiateAuth(HOST, None)(URL) == "Negotiate 2"
+    assert NegotiateAuth(HOST, None)(URL) == header(2)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +350,7 @@ def test_guards_only_tokens_for_which_a_kdc_may_be_asked(
         auth(URL)
 
     assert threads == ["frceapi-kerberos", later, later]
+    assert kerberos.looked_up == threads.count("frceapi-kerberos")
 
 
 def test_guards_one_token_for_all_threads(kerberos: FakeKerberos, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,37 +375,27 @@ def test_hands_on_the_error_of_guarded_work() -> None:
         Watchdog().run(fail)
 
 
-@pytest.mark.parametrize(
-    ("module", "need"),
-    [
-        ("gssapi", ticket_status),
-        ("requests_gssapi", lambda: negotiate_auth("api.example.org", None)("https://api.example.org/hpcapi")),
-    ],
-)
-def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch, module: str, need: Callable[[], object]) -> None:
+@pytest.mark.parametrize("need", [ticket_status, lambda: negotiate_auth(HOST, None)(URL)], ids=["ticket", "token"])
+def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch, need: Callable[[], object]) -> None:
     """A missing library is named with the packages of three systems."""
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "gssapi", None)
 
     with pytest.raises(ConfigurationFault) as caught:
         need()
 
-    for words in (module, "libkrb5-dev gcc python3-dev", "krb5-devel gcc python3-devel", "conda-forge"):
+    for words in ("pip install gssapi", "libkrb5-dev gcc python3-dev", "krb5-devel gcc python3-devel", "conda-forge"):
         assert words in str(caught.value)
 
 
 def test_imports_no_kerberos_library() -> None:
     """Importing the module is possible where there is no Kerberos at all."""
-    code = (
-        "import sys; import snakemake_executor_plugin_frceapi.auth; "
-        "sys.exit(bool({'gssapi', 'requests_gssapi'} & set(sys.modules)))"
-    )
+    code = "import sys; import snakemake_executor_plugin_frceapi.auth; sys.exit('gssapi' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_stops_before_sending_without_a_ticket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The real libraries and an empty cache: the fault names the cache, and the library's log stays silent."""
-    pytest.importorskip("requests_gssapi")
+    """The real library and an empty cache: the fault names the cache."""
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/none")
     monkeypatch.setenv("KRB5_CLIENT_KTNAME", f"FILE:{tmp_path}/none.keytab")
 
@@ -407,7 +403,6 @@ def test_stops_before_sending_without_a_ticket(monkeypatch: pytest.MonkeyPatch, 
         negotiate_auth(HOST, None)(URL)
 
     assert str(caught.value) == f"there is no Kerberos ticket in FILE:{tmp_path}/none: type `kinit`"
-    assert logging.getLogger("requests_gssapi.gssapi_").getEffectiveLevel() == logging.CRITICAL
 
 
 def test_renews_with_kinit(programs: Callable[[str, str], None], tmp_path: Path) -> None:

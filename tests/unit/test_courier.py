@@ -244,6 +244,7 @@ def test_is_not_waited_for_for_ever() -> None:
         assert courier.submit_job(BODY) == Accepted("12")
         first = child()
         first.suspend()
+        wait_until(lambda: first.status() == psutil.STATUS_STOPPED, "the process stands still")
         courier._desk()._line._connection.settimeout(0.2)  # noqa: SLF001 - instead of minutes
         outcome = courier.submit_job(BODY)
 
