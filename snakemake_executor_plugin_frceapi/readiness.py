@@ -13,13 +13,13 @@ from snakemake_executor_plugin_frceapi.job import Work
 from snakemake_executor_plugin_frceapi.lookahead import parameters_of
 from snakemake_executor_plugin_frceapi.preparation import ReadyJob
 
-USUAL_JOBNAME = "snakejob.{rulename}.{jobid}.sh"
+USUAL_JOBNAME = "snakejob.{name}.{jobid}.sh"
 """What ``--jobname`` is unless the user says otherwise."""
 
 
 def usual_jobname(job: Any) -> str:
     """Return what `USUAL_JOBNAME` makes of a job."""
-    return USUAL_JOBNAME.format(rulename="GROUP" if job.is_group() else job.rule.name, jobid=job.jobid)
+    return USUAL_JOBNAME.format(name=job.name, jobid=job.jobid)
 
 
 def ready_job(job: Any, jobname: str, command: str, jobscript: str, awaited: tuple[str, ...] = ()) -> ReadyJob:

@@ -111,6 +111,8 @@ class Legacy:
             works_with: returns what the job makes, where the versions of the given files do not count.
             awaited: those of its inputs that are still to be made.
         """
+        if not self._entries:
+            return Match(Step.SUBMIT)
         products = {product for work in works for product in work.products}
         found = tuple(self._about(products))
         if len(found) > 1:

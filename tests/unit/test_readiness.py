@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snakemake.settings.types import RemoteExecutionSettings
+from snakemake.cli import get_argument_parser
 
 from snakemake_executor_plugin_frceapi.readiness import USUAL_JOBNAME, usual_jobname
 from tests.workflow_jobs import ready_jobs, workflow_of
@@ -34,6 +34,6 @@ def test_names_a_job_as_snakemake_does(tmp_path: Path) -> None:
         jobs = ready_jobs(workflow)
         names = {name: (usual_jobname(job), job.format_wildcards(USUAL_JOBNAME)) for name, job in jobs.items()}
 
-    assert RemoteExecutionSettings().jobname == USUAL_JOBNAME
+    assert get_argument_parser().get_default("jobname") == USUAL_JOBNAME
     assert names["one"][0].startswith("snakejob.one.")
     assert [mine for mine, snakemakes in names.values() if mine != snakemakes] == []
