@@ -55,7 +55,7 @@ def requote(text: str) -> str:
     return quote(words(text))
 
 
-_FOR_ONE_JOB = ("--force-use-threads", "--max-jobs-per-timespan", "100/0s")
+UNHINDERED = ("--max-jobs-per-timespan", "100/0s")
 """A spawned Snakemake looks whether more may begin when the timespan is over, a second, and does not end before that.
 Where a single job is all that there is to do, nothing is limited by it; in a group, jobs may wait for others."""
 
@@ -91,7 +91,7 @@ class JobArguments:
         preemptible rule with no retries it is run once.
         """
         words = ["--target-jobs", *self.target_jobs, "--allowed-rules", *self.rules]
-        words += _FOR_ONE_JOB if self.local_groupid is None else ["--local-groupid", self.local_groupid]
+        words += ["--local-groupid", self.local_groupid] if self.local_groupid else ["--force-use-threads", *UNHINDERED]
         words += ["--cores", self.cores, "--attempt", str(self.attempt)]
         words += ["--preemptible-rules", "--preemptible-retries", "0"]
         for flag, files in (

@@ -74,7 +74,7 @@ SCENARIO = Scenario(
     name="ends",
     title=f"start-up, {_COUNT} jobs that end one after the other, and the end; the cluster asked every 15 s",
     measure=_round,
-    rounds=3,
+    rounds=2,
     asides=(_others,),
     targets=(
         Target(text="end of a job until Snakemake knows, API asked every 15 s [s]", of=_knows(OURS), limit=1.0),

@@ -11,7 +11,7 @@ from tests.benchmarks.scenario import Figures, Scenario, Target
 from tests.benchmarks.stage import Stage
 
 _COUNT = 1000
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 45.0
 
 
 def _empty(peer: Peer) -> str:
@@ -43,7 +43,7 @@ def _figures(stage: Stage, peer: Peer) -> Figures:
 
 
 def _first(*conditions: Callable[[], bool]) -> list[float]:
-    """Return when each of some conditions was first seen to hold; infinity: in two minutes not."""
+    """Return when each of some conditions was first seen to hold; infinity: not in time."""
     seen = dict.fromkeys(conditions, float("inf"))
     until = time.monotonic() + _PATIENCE_SECONDS
     while float("inf") in seen.values() and time.monotonic() < until:

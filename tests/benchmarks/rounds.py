@@ -40,9 +40,10 @@ class Rounds:
                 (name, pool.submit(_on_a_stage_of_its_own, aside)) for name, aside in asides
             ]
             for scenario in scenarios:
-                for _ in range(rounds or scenario.rounds):
-                    # A cluster of its own each time: Slurm slows down with each job that it has had in five minutes.
-                    self._note(scenario.name, partial(_on_a_stage_of_its_own, scenario.measure))
+                for measurement, usual in {scenario.measure: scenario.rounds, **scenario.also}.items():
+                    for _ in range(rounds or usual):
+                        # A cluster of its own: Slurm slows down with each job that it has had in five minutes.
+                        self._note(scenario.name, partial(_on_a_stage_of_its_own, measurement))
             for name, future in waiting:
                 self._note(name, future.result)
 

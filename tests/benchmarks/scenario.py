@@ -1,9 +1,9 @@
-"""What a benchmark consists of: scenarios, which give figures in rounds, and targets, which compare their medians."""
+"""What a benchmark consists of: scenarios, which give figures in rounds, and targets, which compare them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from tests.benchmarks.stage import Stage
@@ -43,6 +43,7 @@ class Scenario:
         title: what is measured, in a line.
         measure: measures one round.
         rounds: how often, unless the command line says otherwise.
+        also: what is measured as well, and how often: what takes long, or differs little from round to round.
         asides: measured once each, beside everything else, because they sleep nearly all of the time.
         targets: what its figures must show.
         is_extra: whether it is measured only if it is asked for by name.
@@ -52,6 +53,7 @@ class Scenario:
     title: str
     measure: Measurement
     rounds: int
+    also: Mapping[Measurement, int] = field(default_factory=dict)
     asides: Sequence[Measurement] = ()
     targets: Sequence[Target] = ()
     is_extra: bool = False
@@ -88,14 +90,16 @@ def add(values: Values, figures: Figures) -> None:
 
 
 def judge(targets: Sequence[Target], values: Values) -> list[Verdict]:
-    """Compare the medians with the targets."""
-    medians = {quantity: median(found) for quantity, found in values.items()}
-    return [Verdict(target, _value(target, medians)) for target in targets]
+    """Compare the medians with the targets; that of the ratios of each round where both stem from the same rounds."""
+    return [Verdict(target, _value(target, values)) for target in targets]
 
 
-def _value(target: Target, medians: Mapping[str, float]) -> float | None:
-    value = medians.get(target.of)
-    if value is None or target.against is None:
-        return value
-    divisor = medians.get(target.against)
-    return value / divisor if divisor else None
+def _value(target: Target, values: Values) -> float | None:
+    found, divisors = values.get(target.of), values.get(target.against or "")
+    if not found or target.against is None:
+        return median(found) if found else None
+    if not divisors or 0.0 in divisors:
+        return None
+    if len(found) == len(divisors):
+        return median(value / divisor for value, divisor in zip(found, divisors, strict=True))
+    return median(found) / median(divisors)

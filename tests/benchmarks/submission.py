@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from urllib.parse import urlsplit
@@ -43,18 +43,30 @@ _SLURM = "slurm plugin, local sbatch [jobs/s]"
 _GENERIC = "cluster-generic, local sbatch [jobs/s]"
 
 
-def _round(stage: Stage) -> Figures:
+def _near(stage: Stage) -> Figures:
+    return _against_the_bare_loop(stage, stage.rig.web.url, _NEAR)
+
+
+def _far(stage: Stage) -> Figures:
+    with _far_url(stage) as url:
+        return _against_the_bare_loop(stage, url, _FAR)
+
+
+def _peers(stage: Stage) -> Figures:
+    stage.rig.slurm.hold()
+    return {_SLURM: _rate(stage, SLURM), _GENERIC: _rate(stage, CLUSTER_GENERIC)}
+
+
+def _against_the_bare_loop(stage: Stage, url: str, place: str) -> Figures:
     stage.rig.slurm.hold()
     figures = {}
-    for place, url in ((_NEAR, nullcontext(stage.rig.web.url)), (_FAR, _far_url(stage))):
-        with url as reached:
-            for connections in (_DEFAULT, _MANY):
-                options = f"--frceapi-max-connections={connections}", f"--frceapi-url={reached}"
-                # Before and after: Slurm takes the longer for a job the more it has of them.
-                before = _bare_rate(stage, reached, connections)
-                figures[_ours(connections, place)] = _rate(stage, OURS, *options)
-                figures[_bare(connections, place)] = fmean([before, _bare_rate(stage, reached, connections)])
-    return {**figures, _SLURM: _rate(stage, SLURM), _GENERIC: _rate(stage, CLUSTER_GENERIC)}
+    for connections in (_DEFAULT, _MANY):
+        # Before and after: Slurm takes the longer for a job the more it has of them.
+        before = _bare_rate(stage, url, connections)
+        options = f"--frceapi-max-connections={connections}", f"--frceapi-url={url}"
+        figures[_ours(connections, place)] = _rate(stage, OURS, *options)
+        figures[_bare(connections, place)] = fmean([before, _bare_rate(stage, url, connections)])
+    return figures
 
 
 @contextmanager
@@ -98,8 +110,9 @@ def _against_bare(connections: int, place: str) -> Target:
 SCENARIO = Scenario(
     name="submission",
     title=f"{_COUNT} jobs that are ready at once, from their arrival at the executor to the last submission",
-    measure=_round,
-    rounds=5,
+    measure=_near,
+    rounds=7,
+    also={_far: 2, _peers: 2},
     targets=(
         *(_against_bare(connections, place) for place in (_NEAR, _FAR) for connections in (_DEFAULT, _MANY)),
         Target(

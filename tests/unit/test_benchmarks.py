@@ -37,6 +37,7 @@ def shown(made: Table) -> str:
     ("target", "values", "value", "is_met"),
     [
         (RATIO, {"ours [s]": [1.0, 9.0, 2.0], "theirs [s]": [4.0]}, 0.5, True),
+        (RATIO, {"ours [s]": [1.0, 9.0, 3.0], "theirs [s]": [4.0, 20.0, 10.0]}, 0.3, True),
         (RATIO, {"ours [s]": [2.1], "theirs [s]": [4.0, 4.0]}, 0.525, False),
         (RATIO, {"ours [s]": [1.0]}, None, False),
         (RATIO, {"theirs [s]": [1.0]}, None, False),
@@ -46,7 +47,7 @@ def shown(made: Table) -> str:
     ],
 )
 def test_compares_medians_with_target(target: Target, values: Values, value: float | None, *, is_met: bool) -> None:
-    """A ratio is that of two medians; what was not measured meets no target."""
+    """A ratio is that of two medians, or the median of the rounds' ratios; what was not measured meets no target."""
     (verdict,) = judge([target], values)
     assert verdict.value == (None if value is None else pytest.approx(value))
     assert verdict.is_met is is_met

@@ -15,7 +15,7 @@ from snakemake.scheduling.job_scheduler import JobRateLimiter
 from snakemake.settings.types import MaxJobsPerTimespan
 from snakemake_interface_executor_plugins.utils import format_cli_arg, is_quoted
 
-from snakemake_executor_plugin_frceapi.command import JobArguments, quote, requote, words
+from snakemake_executor_plugin_frceapi.command import UNHINDERED, JobArguments, quote, requote, words
 
 NASTY = [
     "plain",
@@ -152,15 +152,13 @@ ONCE = ["--preemptible-rules", "--preemptible-retries", "0"]
 def test_names_a_single_job() -> None:
     """A single job's arguments name its target, rule, cores and attempt, and forbid the spawned Snakemake retries."""
     expected = ["--target-jobs", "map:sample=A 1", "--allowed-rules", "map", "--force-use-threads"]
-    unhindered = ["--max-jobs-per-timespan", "100/0s"]
 
-    assert shlex.split(ARGUMENTS.line()) == [*expected, *unhindered, "--cores", "all", "--attempt", "2", *ONCE]
+    assert shlex.split(ARGUMENTS.line()) == [*expected, *UNHINDERED, "--cores", "all", "--attempt", "2", *ONCE]
 
 
 def test_a_single_job_keeps_its_snakemake_no_longer_than_it_takes() -> None:
     """Snakemake reads the timespan as none, which it waits for before it ends, and lets the job begin."""
-    arguments = shlex.split(ARGUMENTS.line())
-    limit = MaxJobsPerTimespan.parse_choice(arguments[arguments.index("--max-jobs-per-timespan") + 1])
+    limit = MaxJobsPerTimespan.parse_choice(UNHINDERED[1])
 
     assert limit.timespan == 0
     assert JobRateLimiter(limit).get_free_jobs() > 0
