@@ -15,7 +15,7 @@ from pathlib import Path
 from snakemake_executor_plugin_frceapi.errors import SettingsError
 
 
-def write_file(path: Path | str, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes) -> None:
     """Write a file that does not exist yet, 0600.
 
     Raises:
@@ -32,7 +32,7 @@ def write_file(path: Path | str, content: str | bytes) -> None:
         os.close(descriptor)
 
 
-def write_once(path: Path | str, content: bytes) -> None:
+def write_once(path: Path, content: bytes) -> None:
     """Write a file whose content follows from its name, unless it is there; it appears as a whole.
 
     Raises:
@@ -40,11 +40,10 @@ def write_once(path: Path | str, content: bytes) -> None:
     """
     if os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the file system says
         return
-    name = Path(path)
-    part = name.with_name(f".{name.name}.{secrets.token_hex(4)}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         write_file(part, content)
-        part.rename(name)
+        part.rename(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise

@@ -41,14 +41,13 @@ class RunDirectory(NamedTuple):
             UnicodeError: it cannot be written, whatever happens.
         """
         # Made under another name, so that it is there completely or not at all, whenever this process is killed.
-        path = Path(self.path)
-        hidden = hidden_name(path)
+        hidden = hidden_name(Path(self.path))
         try:
             _make_anew(hidden)
-            private_files.write_once(self.script, run_script().encode())
-            private_files.write_file(f"{hidden}/{self.name}", self.jobscript)
-            private_files.write_file(f"{hidden}/control", self.control)
-            _rename(hidden, path)
+            private_files.write_once(Path(self.script), run_script().encode())
+            private_files.write_file(hidden / self.name, self.jobscript)
+            private_files.write_file(hidden / "control", self.control)
+            _rename(hidden, Path(self.path))
         except (OSError, UnicodeError):
             shutil.rmtree(hidden, ignore_errors=True)
             raise
