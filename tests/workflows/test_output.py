@@ -69,7 +69,7 @@ def test_repeats_no_line_for_each_job(workflow: MakeWorkflow, jobs: int) -> None
     lines = Counter(line for line in result.output.splitlines() if not re.match(OF_SNAKEMAKE, line))
 
     assert result.output.count("Submitted job") == jobs
-    assert {line: count for line, count in lines.items() if count > 1} == {}
+    assert {line: count for line, count in lines.items() if count > 1} == {}, result.output
 
 
 def test_prints_the_same_lines_in_a_terminal(workflow: MakeWorkflow) -> None:
