@@ -29,7 +29,7 @@ def many(workflow: MakeWorkflow, jobs: int) -> Workflow:
             input: expand("{{n}}.txt", n=range({jobs}))
         rule map:
             output: "{{n}}.txt"
-            resources: mem_mb=10
+            resources: mem_mb=40
             shell: "true"
     """)
     flow.use_quick_jobs(f"test $output != {jobs - 1}.txt || exit 1")
