@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -45,17 +44,12 @@ def log_directory(
         is_group: whether it is a group.
         wildcards: values of the job's wildcards by name, in the rule's order; a group has none.
     """
-    directory = _common_directory(root, ("group_" if is_group else "rule_"), name)
+    directory = root / _component(("group_" if is_group else "rule_") + name, [name])
     if not wildcards:
         return directory
     values = list(wildcards.values())
     ambiguous = len(values) > 1 and any("_" in value or not value for value in values)
     return directory / _component("_".join(values), values, ambiguous=ambiguous)
-
-
-@lru_cache(maxsize=256)
-def _common_directory(root: Path, prefix: str, name: str) -> Path:
-    return root / _component(prefix + name, [name])
 
 
 def remove_old(root: Path, older_than_days: float, now: float) -> int:

@@ -87,7 +87,7 @@ class Spool:
             gated: whether the job command begins only after `open_gate`; the run script needs a heartbeat for that.
         """
         control = order_line(Order.GATE if gated else Order.RUN) + settings
-        return RunDirectory(f"{self._jobs}/{token}", str(self._script), name, jobscript, control)
+        return RunDirectory(str(self.job_directory(token)), str(self._script), name, jobscript, control)
 
     def launcher(self, token: str) -> str:
         """Return the script that is sent for a submission."""
@@ -95,7 +95,7 @@ class Spool:
 
     def jobscript_command(self, token: str, jobscript: str, name: str) -> list[str]:
         """Return the command that runs a jobscript of this run directory."""
-        return [*interpreter(jobscript), f"{self._jobs}/{token}/{name}"]
+        return [*interpreter(jobscript), f"{self.job_directory(token)}/{name}"]
 
     def share(self, kind: str, content: bytes) -> Path:
         """Return the file of something that several jobs read, which `write_shared` writes.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from snakemake_executor_plugin_frceapi.doctor import Finding, Probe
     from snakemake_executor_plugin_frceapi.settings import ExecutorSettings
 
-_PACKAGES = ("snakemake-executor-plugin-frceapi", "snakemake", "requests", "requests-gssapi", "gssapi")
+_PACKAGES = ("snakemake-executor-plugin-frceapi", "snakemake", "requests", "gssapi")
 _COLORS = {"ok": "green", "note": "yellow", "failed": "red", "skipped": "bright_black"}
 
 

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from snakemake_executor_plugin_frceapi.client.causes import unreached
@@ -21,6 +21,9 @@ from snakemake_executor_plugin_frceapi.client.connection import Connection, prox
 from snakemake_executor_plugin_frceapi.client.deadline import Deadline
 from snakemake_executor_plugin_frceapi.client.endpoint import ClientConfig, public_url
 from snakemake_executor_plugin_frceapi.client.trust import Trust
+
+if TYPE_CHECKING:
+    from urllib3.util.ssltransport import SSLTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _context(config: ClientConfig, *, trusting: bool = True) -> Callable[[], ssl
     return lambda: context
 
 
-def _chain(connection: Any) -> Sequence[Mapping[str, Any]]:
+def _chain(connection: ssl.SSLSocket | SSLTransport) -> Sequence[Mapping[str, Any]]:
     """The certificates that the server sent, as `ssl.SSLSocket.getpeercert` has them; none where that is not known.
 
     That method tells nothing of a certificate that is not trusted, and Python has no public one that does.
